@@ -1,0 +1,14 @@
+"""Print "passed failed" of one junit report."""
+
+from __future__ import annotations
+
+import sys
+import xml.etree.ElementTree as ElementTree
+
+suites = ElementTree.parse(sys.argv[1]).getroot().iter("testsuite")
+passed = failed = 0
+for suite in suites:
+    bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+    failed += bad
+    passed += int(suite.get("tests", 0)) - bad - int(suite.get("skipped", 0))
+print(passed, failed)

@@ -1,0 +1,30 @@
+"""Fixtures that several folders use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sovits.core.rng import SeededNoise
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def noise() -> SeededNoise:
+    """The seeded noise of a test."""
+    return SeededNoise(0)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture
+def in_ci() -> bool:
+    """Whether this run may not skip what a user's machine may lack."""
+    return bool(os.environ.get("CI"))

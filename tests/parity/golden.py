@@ -1,0 +1,114 @@
+"""Golden cases: numbers that the upstream programs gave once, and the one rule by which ours are compared with them.
+
+A case is ``data/{svc,gsv}/<case>.public0.npz``: arrays ``in_*`` and ``out_*`` and a JSON text ``meta`` that holds the
+call, the tolerance and how much each output moves when its inputs are rounded. The rule: ``|got - want| <=
+rtol |want| + max(atol, 10 * sensitivity)`` with rtol 1e-4 and atol 1e-5 of the largest value, unless ``meta`` or the
+test itself says otherwise. Integers, flags and texts are compared exactly, unless the case allows +-1.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+DATA = Path(__file__).parent / "data"
+SALT = "public0"
+_NUMBER = r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One golden case: ``meta``, inputs and outputs, the latter two without their ``in_`` and ``out_``."""
+
+    name: str
+    meta: dict[str, Any]
+    ins: dict[str, npt.NDArray[Any]]
+    outs: dict[str, npt.NDArray[Any]]
+
+
+def load(name: str) -> Case:
+    """Read the case ``name`` (for example ``change_rms``) from whichever of the two folders holds it."""
+    found = sorted(DATA.glob(f"*/{name}.{SALT}.npz"))
+    assert len(found) == 1, f"expected one file for the golden case {name}, found {found}"
+    with np.load(found[0], allow_pickle=False) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    return Case(
+        name,
+        json.loads(str(arrays.pop("meta"))),
+        {key.removeprefix("in_"): value for key, value in arrays.items() if key.startswith("in_")},
+        {key.removeprefix("out_"): value for key, value in arrays.items() if key.startswith("out_")},
+    )
+
+
+def tolerance(case: Case, name: str) -> tuple[float, float]:
+    """``(rtol, atol)`` that hold for the output ``name``: the case's own where it states one, else the general rule."""
+    want = case.outs[name]
+    exact = want.dtype.kind not in "fc"
+    stated = case.meta.get("tolerance") or {}
+    if isinstance(stated, str):
+        stated = {"float": stated}
+    text = str(stated.get(name) or stated.get("atol") or stated.get(want.dtype.name) or stated.get("float") or "")
+    if exact or text.startswith("exact"):
+        return 0.0, 1.0 if re.search(r"\+-1\b", text) else 0.0
+    rtol, atol = float(stated.get("rtol", 1e-4)), 1e-5 * _largest(want)
+    if match := re.search(r"\brtol " + _NUMBER, text):
+        rtol = float(match[1])
+    if match := re.match(_NUMBER + r" \* max\|out\|", text):
+        atol = float(match[1]) * _largest(want)
+    elif match := re.match(_NUMBER, text) or re.search(r"\batol " + _NUMBER, text):
+        atol = float(match[1])
+    return rtol, max(atol, 10 * float(case.meta.get("sensitivity_1e-6", {}).get(name, 0.0)))
+
+
+def assert_close(
+    got: npt.ArrayLike,
+    want: npt.ArrayLike,
+    case: Case,
+    name: str,
+    *,
+    rtol: float | None = None,
+    atol: float | None = None,
+) -> None:
+    """Fail unless ``got`` agrees with ``want`` within the tolerance of the output ``name`` of ``case``.
+
+    Args:
+        rtol, atol: replace the case's own, where its tolerance is a sentence that only the test can follow. A stated
+            ``atol`` still gives way to ten times the sensitivity. NaN must meet NaN.
+    """
+    got, want = np.asarray(got), np.asarray(want)
+    label = f"{case.name}/{name}"
+    assert got.shape == want.shape, f"{label}: shape {got.shape}, expected {want.shape}"
+    if want.dtype.kind not in "iufcb":
+        assert np.array_equal(got, want), f"{label}: {got} is not {want}"
+        return
+    case_rtol, case_atol = tolerance(case, name)
+    rtol = case_rtol if rtol is None else rtol
+    if atol is None:
+        atol = case_atol
+    else:
+        atol = max(atol, 10 * float(case.meta.get("sensitivity_1e-6", {}).get(name, 0.0)))
+    wide = np.complex128 if want.dtype.kind == "c" else np.float64
+    got, want = got.astype(wide), want.astype(wide)
+    assert np.array_equal(np.isnan(got), np.isnan(want)), f"{label}: NaN in other places than expected"
+    with np.errstate(invalid="ignore"):  # inf - inf, where both are the same infinity
+        difference = np.where((got == want) | np.isnan(want), 0.0, np.abs(got - want))
+    allowed = np.where(np.isfinite(want), rtol * np.abs(want) + atol, 0.0)
+    excess = difference - allowed
+    if excess.size and excess.max() > 0:
+        worst = np.unravel_index(int(excess.argmax()), excess.shape)
+        count = int((excess > 0).sum())
+        raise AssertionError(
+            f"{label}: {count} of {excess.size} values are off, the worst at {tuple(int(i) for i in worst)}: "
+            f"got {got[worst]!r}, expected {want[worst]!r}, allowed {allowed[worst]:.3g}"
+        )
+
+
+def _largest(values: npt.NDArray[Any]) -> float:
+    finite = np.abs(values[np.isfinite(values)])
+    return float(finite.max()) if finite.size else 0.0
