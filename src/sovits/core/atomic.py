@@ -19,13 +19,16 @@ def replacing(target: Path) -> Iterator[Path]:
     The temporary name keeps the suffix of the target, because encoders choose their format by it.
 
     Raises:
-        OutputError: the folder cannot be made or written, or the disk is full.
+        OutputError: the folder cannot be made or written, a folder or device is in the way, or the disk is full.
     """
+    if target.exists() and not target.is_file():
+        # A device such as /dev/stdout would be replaced by a plain file where the user may do so.
+        raise output_error(target, FileExistsError(errno.EEXIST, "exists"))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(target, error) from error
-    beside = target.with_name(f".{target.stem[:80]}.{secrets.token_hex(6)}.part{target.suffix}")
+    beside = target.with_name(f".{target.stem[:40]}.{secrets.token_hex(6)}.part{target.suffix}")
     try:
         yield beside
         os.replace(beside, target)

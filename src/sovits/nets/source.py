@@ -1,0 +1,86 @@
+"""Sine source of the neural source-filter decoders (Wang, Takaki and Yamagishi 2019): takes Noise, never draws by itself.
+
+Phases are sums over minutes of audio; they are kept in the number formats in which the recorded numbers were made,
+because a plain float32 sum drifts audibly and measurably (spec section 13, M1, M2, W2).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sovits.core.rng import Noise
+
+AMPLITUDE = 0.1
+VOICED_NOISE = 0.003
+
+
+def cumulative_phase(steps: Tensor) -> Tensor:
+    """Cumulative sum over dim 1 with a float64 accumulator and a float32 result, on every device."""
+    return steps.double().cumsum(1).float()
+
+
+def sine_at_sample_rate(f0: Tensor, harmonics: int, sample_rate: int, initial_phase: Tensor) -> Tensor:
+    """Harmonics with the wrap rule of the svc decoder (spec section 13, M1).
+
+    Args:
+        f0: float32 [B, samples, 1] in Hz.
+        initial_phase: float32 [B, harmonics] in turns, added to the first sample.
+
+    Returns:
+        ``AMPLITUDE * sin``, float32 [B, samples, harmonics].
+    """
+    orders = torch.arange(1, harmonics + 1, device=f0.device, dtype=f0.dtype)
+    turns = (f0 * orders / sample_rate) % 1
+    turns[:, 0] = turns[:, 0] + initial_phase
+    wrapped = cumulative_phase(turns) % 1
+    shift = torch.zeros_like(turns)
+    shift[:, 1:] = -(wrapped[:, 1:] < wrapped[:, :-1]).to(turns)
+    return torch.sin(cumulative_phase(turns + shift) * (2 * math.pi)) * AMPLITUDE
+
+
+def sine_at_frame_rate(f0: Tensor, hop: int, harmonics: int, sample_rate: int, initial_phase: Tensor) -> Tensor:
+    """Harmonics of the 44.1 kHz vocoder: turns at frame rate, repeated, summed in float64 (spec section 13, W2).
+
+    Args:
+        f0: float32 [B, frames, 1] in Hz.
+
+    Returns:
+        ``AMPLITUDE * sin``, float32 [B, frames * hop, harmonics].
+    """
+    orders = torch.arange(1, harmonics + 1, device=f0.device, dtype=f0.dtype)
+    turns = ((f0 * orders / sample_rate) % 1).repeat_interleave(hop, dim=1)
+    turns[:, 0] = turns[:, 0] + initial_phase
+    phase = turns.double().cumsum(1) % 1
+    return (torch.sin(phase * (2 * math.pi)) * AMPLITUDE).float()
+
+
+class HarmonicSource(nn.Module):
+    """Nine harmonics, voicing noise and a learned mix: F0 at frame rate -> excitation at sample rate.
+
+    Args:
+        frame_rate_phase: sum phases of frame-rate turns (the vocoder) instead of sample-rate turns (the svc decoder).
+    """
+
+    def __init__(self, sample_rate: int, *, harmonics: int = 9, frame_rate_phase: bool = False) -> None:
+        super().__init__()
+        self.sample_rate, self.harmonics, self.frame_rate_phase = sample_rate, harmonics, frame_rate_phase
+        self.l_linear = nn.Linear(harmonics, 1)
+
+    def forward(self, f0: Tensor, hop: int, noise: Noise) -> Tensor:
+        """f0 float32 [B, frames] in Hz (0 unvoiced), hop in samples -> [B, 1, frames * hop]."""
+        phase = torch.from_numpy(noise.uniform("source phase", (f0.shape[0], self.harmonics))).to(f0)
+        phase = torch.cat([torch.zeros_like(phase[:, :1]), phase[:, 1:]], dim=1)
+        frames = f0.unsqueeze(2)
+        samples = frames.repeat_interleave(hop, dim=1)
+        if self.frame_rate_phase:
+            sine = sine_at_frame_rate(frames, hop, self.harmonics, self.sample_rate, phase)
+        else:
+            sine = sine_at_sample_rate(samples, self.harmonics, self.sample_rate, phase)
+        voiced = (samples > 0).to(f0)
+        spread = voiced * VOICED_NOISE + (1 - voiced) * (AMPLITUDE / 3)
+        random = torch.from_numpy(noise.normal("source noise", tuple(sine.shape))).to(f0)
+        return torch.tanh(functional.linear(sine * voiced + spread * random, self.l_linear.weight, self.l_linear.bias)).transpose(1, 2)

@@ -1,0 +1,98 @@
+"""``Settings``: where sovits keeps its things on this machine. The only reader of the environment.
+
+Every value is settled here once and handed down as an argument; no other module looks at the environment.
+
+============== ========================================== ============================================
+value          variable                                   otherwise
+============== ========================================== ============================================
+``home``       ``SOVITS_HOME``                            the platform's folder for application data
+``models``     ``SOVITS_MODELS``, then ``config.*``       ``models`` in ``home``
+``voices``     ``SOVITS_VOICES``, then ``config.*``       ``voices`` in ``home``
+============== ========================================== ============================================
+
+``config.toml``, ``config.yaml`` or ``config.json`` in ``home`` may name ``models`` and ``voices``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sovits.core.errors import OptionError
+
+_CONFIG_NAMES = ("config.toml", "config.yaml", "config.yml", "config.json")
+_CONFIG_KEYS = ("models", "voices")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Folders of this installation.
+
+    Attributes:
+        home: where sovits keeps what it needs between runs.
+        models: official weight files.
+        voices: one folder per voice, found by ``--voice NAME``.
+    """
+
+    home: Path
+    models: Path
+    voices: Path
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, *, platform: str = sys.platform) -> Settings:
+        """Settle all values; no folder is made.
+
+        Args:
+            environ: the environment; that of the process if not given.
+            platform: as ``sys.platform``.
+
+        Raises:
+            OptionError: the configuration file in ``home`` cannot be parsed or holds an unknown key.
+        """
+        values = os.environ if environ is None else environ
+        home = _path(values.get("SOVITS_HOME")) or default_home(values, platform)
+        stored = _stored(home)
+        return cls(
+            home,
+            _path(values.get("SOVITS_MODELS")) or stored.get("models") or home / "models",
+            _path(values.get("SOVITS_VOICES")) or stored.get("voices") or home / "voices",
+        )
+
+
+def default_home(environ: Mapping[str, str], platform: str) -> Path:
+    """The platform's folder for application data: XDG, Application Support or local AppData."""
+    user = Path.home()
+    if platform == "win32":
+        return (_path(environ.get("LOCALAPPDATA")) or user / "AppData" / "Local") / "sovits"
+    if platform == "darwin":
+        return user / "Library" / "Application Support" / "sovits"
+    data = environ.get("XDG_DATA_HOME", "")
+    # The XDG base directory specification has relative values ignored.
+    return (Path(data) if data.startswith("/") else user / ".local" / "share") / "sovits"
+
+
+def _path(value: object) -> Path | None:
+    return Path(str(value)).expanduser() if value else None
+
+
+def _stored(home: Path) -> dict[str, Path]:
+    """What the configuration file in ``home`` says; its relative paths count from ``home``."""
+    file = next((home / name for name in _CONFIG_NAMES if (home / name).is_file()), None)
+    if file is None:
+        return {}
+    from sovits.core.strict import read_mapping
+
+    values = read_mapping(file)
+    unknown = sorted(set(values) - set(_CONFIG_KEYS))
+    if unknown:
+        raise OptionError(f"{file}: unknown key '{unknown[0]}'", hint=f"known: {', '.join(_CONFIG_KEYS)}")
+    found: dict[str, Path] = {}
+    for name, value in values.items():
+        path = _path(value) if isinstance(value, str) else None
+        if path is None:
+            raise OptionError(f"{file}: {name} must be the path of a folder, got {value!r}")
+        found[name] = home / path
+    return found

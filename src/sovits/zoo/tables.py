@@ -1,0 +1,59 @@
+"""The registries: names that a user can choose, and the modules behind them, imported on first use only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sovits.core.device import Compute
+from sovits.core.registry import Entry, Registry
+from sovits.features.pitch.contour import PitchPredictor
+from sovits.features.pitch.sampling import Checked
+from sovits.options.pitch import PitchOptions
+
+#: Pitch trackers. A factory is called ``factory(options, weights, compute)``. Facts: ``low`` and ``high``, what the
+#: tracker can hear at most, in Hz (options narrow it); ``weights``, the name of the official file it needs, or nothing.
+PITCH: Registry[PitchPredictor] = Registry(
+    "pitch predictor",
+    {
+        "swift": Entry("sovits.features.pitch.swift:create", {"low": 46.875, "high": 2093.75, "weights": ""}),
+        "dio": Entry("sovits.features.pitch.world:create_dio", {"low": 20.0, "high": 4000.0, "weights": ""}),
+        "harvest": Entry("sovits.features.pitch.world:create_harvest", {"low": 20.0, "high": 4000.0, "weights": ""}),
+        "pm": Entry("sovits.features.pitch.praat:create", {"low": 20.0, "high": 4000.0, "weights": ""}),
+        "crepe": Entry(
+            "sovits.features.pitch.crepe:create", {"low": 32.7, "high": 1975.5, "weights": "crepe"}, extra="neural"
+        ),
+        "rmvpe": Entry(
+            "sovits.features.pitch.rmvpe:create", {"low": 31.7, "high": 2006.0, "weights": "rmvpe"}, extra="neural"
+        ),
+        "fcpe": Entry(
+            "sovits.features.pitch.fcpe:create", {"low": 32.7, "high": 1975.5, "weights": "fcpe"}, extra="neural"
+        ),
+    },
+    group="sovits.pitch",
+)
+
+
+def pitch_predictor(
+    options: PitchOptions | None = None, *, models: Path | None = None, compute: Compute | None = None
+) -> PitchPredictor:
+    """The tracker that ``options.method`` names, loaded and ready; share it between calls and threads.
+
+    Args:
+        options: the defaults if not given.
+        models: folder of official weight files; those inside installed packages are found as well.
+        compute: where nets run; the CPU with one thread if not given.
+
+    Raises:
+        OptionError: an unknown method, or options that it cannot follow.
+        MissingDependencyError: a package that is not installed.
+        MissingWeightsError: a weight file that is not there; says which file goes where.
+    """
+    options = options or PitchOptions()
+    factory = PITCH.factory(options.method)
+    name = PITCH.facts(options.method).get("weights", "")
+    weights = None
+    if name:
+        from sovits.zoo.weights import locate
+
+        weights = locate(name, models)
+    return Checked(factory(options, weights, compute or Compute()), options.method)

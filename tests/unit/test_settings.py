@@ -1,0 +1,54 @@
+"""Where sovits keeps its things, on every platform."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sovits.core.errors import OptionError
+from sovits.settings import Settings
+
+
+def test_the_environment_decides(tmp_path: Path) -> None:
+    home = Settings.load({"SOVITS_HOME": str(tmp_path)})
+    assert home == Settings(tmp_path, tmp_path / "models", tmp_path / "voices")
+    both = Settings.load({"SOVITS_HOME": str(tmp_path), "SOVITS_MODELS": "/m", "SOVITS_VOICES": "/v"})
+    assert (both.models, both.voices) == (Path("/m"), Path("/v"))
+
+
+@pytest.mark.parametrize(
+    ("platform", "environ", "home"),
+    [
+        ("linux", {}, "{user}/.local/share/sovits"),
+        ("linux", {"XDG_DATA_HOME": "/data"}, "/data/sovits"),
+        ("linux", {"XDG_DATA_HOME": "relative"}, "{user}/.local/share/sovits"),
+        ("darwin", {"XDG_DATA_HOME": "/data"}, "{user}/Library/Application Support/sovits"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/sovits"),
+        ("win32", {}, "{user}/AppData/Local/sovits"),
+    ],
+)
+def test_platform_defaults(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str, environ: dict[str, str], home: str
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert Settings.load(environ, platform=platform).home == Path(home.format(user=tmp_path))
+
+
+def test_the_configuration_file_comes_after_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('models = "/big/disk"\nvoices = "mine"\n')
+    stored = Settings.load({"SOVITS_HOME": str(tmp_path)})
+    assert (stored.models, stored.voices) == (Path("/big/disk"), tmp_path / "mine")
+    assert Settings.load({"SOVITS_HOME": str(tmp_path), "SOVITS_MODELS": "/m"}).models == Path("/m")
+
+
+@pytest.mark.parametrize("text", ['model = "/x"\n', "models = 3\n", "models = \n", 'models = ""\n'])
+def test_a_wrong_configuration_file_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(OptionError, match=r"config\.toml"):
+        Settings.load({"SOVITS_HOME": str(tmp_path)})
+
+
+def test_nothing_is_made(tmp_path: Path) -> None:
+    settings = Settings.load({"SOVITS_HOME": str(tmp_path / "home")})
+    assert not settings.home.exists()
