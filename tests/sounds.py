@@ -1,7 +1,8 @@
 """Sounds whose answers can be calculated: tones, glides, vibrato, pulse trains, vowels, noise, silence.
 
-Every pitched sound carries its exact F0 for every sample, so that a tracker is compared with truth and not with another
-tracker. The pitched sounds are sums of harmonics below 0.45 of the sampling rate, made from one exact phase: no aliases.
+Every pitched sound carries its exact F0 for every sample, so that a tracker is compared with truth and not with
+another tracker. The pitched sounds are sums of harmonics below 0.45 of the sampling rate and 8 kHz, made from one phase
+(the trapezoid rule over F0): no aliases.
 """
 
 from __future__ import annotations

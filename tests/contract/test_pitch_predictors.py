@@ -1,9 +1,9 @@
 """One suite over every pitch tracker in the registry: a new one joins by a line in :data:`LIMITS`.
 
-The main sounds are sung vowels and ``1 / k`` tones with a noise floor 60 dB below, as every recording has: trackers are
-made for voices, and some (swift, harvest) do not take a lone sine or a mathematically empty spectrum for one. pm and dio
-are held to sines as well. A tracker whose package or weights are absent is skipped with that reason. RMVPE's official
-weights cannot be shipped: with fake ones only its shapes, determinism and refusals are tested.
+The main sounds are sung vowels and ``1 / k`` tones with a noise floor 60 dB below, as every recording has: trackers
+are made for voices, and some (swift, harvest) do not take a lone sine or a mathematically empty spectrum for one. pm
+and dio are held to sines as well. A tracker whose package or weights are absent is skipped with that reason. RMVPE's
+official weights cannot be shipped: with fake ones only its shapes, determinism and refusals are tested.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ class Limits:
 
 
 LIMITS = {
-    "swift": Limits(tone=10.0, moving=4.0, lag=1.0, noise=0.02),
-    "dio": Limits(tone=1.0, moving=1.0, lag=0.5, noise=0.15, sines=True),
-    "harvest": Limits(tone=1.0, moving=1.0, lag=0.5, noise=0.15),
+    "swift": Limits(tone=10.0, moving=4.0, lag=0.5, noise=0.02),
+    "dio": Limits(tone=1.0, moving=1.0, lag=0.1, noise=0.15, sines=True),
+    "harvest": Limits(tone=1.0, moving=1.0, lag=0.1, noise=0.1),
     "pm": Limits(tone=0.2, moving=4.0, lag=0.1, noise=0.01, sines=True),
     # It decides at the hop that is asked, among bins of 20 cents, and means over three values.
     "crepe": Limits(tone=10.0, moving=12.0, lag=2.0, noise=0.3, depth=0.2, hop_change=15.0, step=20, slow=True),
-    "fcpe": Limits(tone=10.0, moving=12.0, lag=2.0, noise=0.3),
+    "fcpe": Limits(tone=8.0, moving=4.0, lag=0.5, noise=0.05),
 }
 #: Trackers whose answers cannot be tested, because no real weights are to be had here.
 SHAPES_ONLY = {"rmvpe"}

@@ -19,6 +19,9 @@ from sovits.audio.audio import Audio
 from sovits.audio.encode import write, writing
 from tests import sounds
 
+#: The quickest pitch tracker.
+QUICK = ("--f0-method", "dio")
+
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and file names of POSIX")
 
 #: Names that a shell, a URL parser, a format string or a terminal would trip over.
@@ -72,11 +75,11 @@ def clip(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def long_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty minutes of vowels at 16 kHz: far more than is converted before the signal comes."""
+    """Ninety seconds of vowels at 16 kHz: more than is converted before the signal comes."""
     path = tmp_path_factory.mktemp("long") / "long.wav"
     piece = Audio.from_mono(sounds.vowel(150.0, 10.0, 16000).samples, 16000)
     with writing(path, 16000, 1) as writer:
-        for _ in range(240):
+        for _ in range(9):
             writer.write(piece)
     return path
 
@@ -113,7 +116,7 @@ def test_a_signal_leaves_no_half_file(
     tmp_path: Path, clip: Path, long_recording: Path, number: signal.Signals, code: int
 ) -> None:
     out = tmp_path / "out"
-    process = sovits("convert", long_recording, out / "result.wav", "--reference", clip, cwd=tmp_path)
+    process = sovits("convert", long_recording, out / "result.wav", "--reference", clip, *QUICK, cwd=tmp_path)
     wait_for(lambda: any(part.stat().st_size > 100_000 for part in parts(out)), process)
     process.send_signal(number)
     returned, said, err = finished(process, 30)
@@ -125,14 +128,14 @@ def test_a_signal_leaves_no_half_file(
 
 
 @posix
-@pytest.mark.parametrize("everybody", [False, True])
+@pytest.mark.parametrize("everybody", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_signal_stops_the_workers_too(tmp_path: Path, clip: Path, long_recording: Path, everybody: bool) -> None:
     """Ctrl-C reaches the whole group, ``kill`` the parent alone: both leave nothing half and nobody behind."""
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     for name in ("a.wav", "b.wav"):
         os.link(long_recording, source / name)
-    process = sovits("convert", source, out, "--jobs", "2", "--reference", clip, cwd=tmp_path)
+    process = sovits("convert", source, out, "--jobs", "2", "--reference", clip, *QUICK, cwd=tmp_path)
     wait_for(lambda: len(parts(out)) == 2, process)
     if everybody:
         os.killpg(process.pid, signal.SIGINT)
@@ -146,12 +149,13 @@ def test_a_signal_stops_the_workers_too(tmp_path: Path, clip: Path, long_recordi
 
 
 @posix
+@pytest.mark.slow
 def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path, clip: Path, long_recording: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     for name in ("a.wav", "b.wav"):
         os.link(long_recording, source / name)
-    process = sovits("convert", source, out, "--jobs", "2", "--reference", clip, cwd=tmp_path)
+    process = sovits("convert", source, out, "--jobs", "2", "--reference", clip, *QUICK, cwd=tmp_path)
     wait_for(lambda: len(parts(out)) == 2, process)
     process.kill()
     process.wait()
@@ -160,11 +164,12 @@ def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path, clip: Path, long
 
 
 @posix
+@pytest.mark.slow
 def test_bars_on_a_terminal_and_nowhere_else(tmp_path: Path, clip: Path, long_recording: Path) -> None:
     import pty
 
     out = tmp_path / "out"
-    command = ("convert", long_recording, out / "a.wav", "--reference", clip)
+    command = ("convert", long_recording, out / "a.wav", "--reference", clip, *QUICK)
     screen, terminal = pty.openpty()
     process = sovits(*command, cwd=tmp_path, stderr=terminal)
     os.close(terminal)

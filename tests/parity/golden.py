@@ -92,7 +92,7 @@ def assert_close(
     label = f"{case.name}/{name}"
     assert got.shape == want.shape, f"{label}: shape {got.shape}, expected {want.shape}"
     if want.dtype.kind not in "iufcb":
-        assert np.array_equal(got, want), f"{label}: {got} is not {want}"
+        assert np.array_equal(got, want), f"{label}: {str(got)[:200]} is not {str(want)[:200]}"
         return
     case_rtol, case_atol = tolerance(case, name)
     rtol = case_rtol if rtol is None else rtol

@@ -48,8 +48,7 @@ def read_all(path: Path) -> bool:
             entry.open()
         if checkpoint.kind is not Kind.ONNX:
             inspect(path).text()
-    except CheckpointError as error:
-        assert str(error)
+    except CheckpointError:
         return False
     return True
 

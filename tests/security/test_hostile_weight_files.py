@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,28 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="measures memory
 
 SECONDS, MEGABYTES = 2.0, 64.0
 READERS = ["torch zip", "torch legacy", "torch tar", "safetensors", "npy", "npz", "faiss structure", "onnx structure"]
-#: Readers that ignore what follows, so that a file of another format may pass them; ``read`` does not.
 TRACE = Path("/tmp/sovits-was-here")
 
 
-def run(folder: Path, files: list[tuple[str, bytes]], loaders: list[str], repository: Path) -> list[dict[str, Any]]:
+def write(folder: Path, files: Iterable[tuple[str, bytes]]) -> Path:
     folder.mkdir()
     for title, data in files:
         (folder / title).write_bytes(data)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole corpus in one folder."""
+    return write(tmp_path_factory.mktemp("hostile") / "files", hostile.corpus())
+
+
+def run(folder: Path, loaders: list[str], repository: Path) -> list[dict[str, Any]]:
     command = [sys.executable, "-m", "tests.security.runner", str(folder), *loaders]
     done = subprocess.run(command, capture_output=True, text=True, cwd=repository, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(rows) == len(files) * len(loaders) + 1
+    assert len(rows) == sum(item.is_file() for item in folder.iterdir()) * len(loaders) + 1
     return rows
 
 
@@ -60,24 +70,22 @@ def no_trace():
     assert not TRACE.exists(), "a hostile file had its command run"
 
 
-def test_the_corpus_is_large_and_has_no_duplicate_names():
+def test_the_corpus_is_large_and_every_title_is_its_own(files):
     names = [title for title, _ in hostile.corpus()]
-    assert len(names) == len(set(names))
+    assert len(names) == len(set(names)) == len(list(files.iterdir()))
     assert len(names) >= 40
 
 
-def test_every_hostile_file_is_refused_by_the_doors(tmp_path, repository):
-    rows = run(tmp_path / "files", list(hostile.corpus()), ["read", "inspect", "read_indexes"], repository)
-    assert problems(rows) == []
+def test_every_hostile_file_is_refused_by_the_doors(files, repository):
+    assert problems(run(files, ["read", "inspect", "read_indexes"], repository)) == []
 
 
-def test_every_hostile_file_is_refused_by_every_reader_behind_them(tmp_path, repository):
-    rows = run(tmp_path / "files", list(hostile.corpus()), READERS, repository)
-    assert problems(rows) == []
+def test_every_hostile_file_is_refused_by_every_reader_behind_them(files, repository):
+    assert problems(run(files, READERS, repository)) == []
 
 
 def test_native_parsers_refuse_in_their_child(tmp_path, repository):
-    rows = run(tmp_path / "onnx", list(hostile.onnx_for_the_native_parser()), ["inspect"], repository)
+    rows = run(write(tmp_path / "onnx", hostile.onnx_for_the_native_parser()), ["inspect"], repository)
     assert problems(rows) == []
     assert rows[-1]["children_megabytes"] < MEGABYTES + 32  # the interpreter, numpy and onnxruntime included
 
@@ -85,8 +93,8 @@ def test_native_parsers_refuse_in_their_child(tmp_path, repository):
 @pytest.mark.slow
 def test_native_parsers_are_contained_even_when_nothing_was_checked_before(tmp_path, repository):
     indexes = [(title, data) for title, data in hostile.indexes() if title.endswith(".index")]
-    rows = run(tmp_path / "faiss", indexes, ["faiss child"], repository)
-    rows += run(tmp_path / "onnx", list(hostile.onnx_models()), ["onnx child"], repository)
+    rows = run(write(tmp_path / "faiss", indexes), ["faiss child"], repository)
+    rows += run(write(tmp_path / "onnx", hostile.onnx_models()), ["onnx child"], repository)
     for row in rows:
         if "outcome" in row:
             assert not row["outcome"].startswith("broke"), row

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ from sovits.core.errors import OutputError
 
 if TYPE_CHECKING:
     import av.container
+    import soundfile
+    from av.audio.stream import AudioStream
 
 _STEP = 4096
 """Samples given to an encoder at once. libvorbis takes its work space from the stack: a large block crashes it."""
@@ -142,8 +144,10 @@ def make_encoder(row: Format, sink: Sink | Pipe, rate: int, channels: int, bits:
 def quantised(samples: Samples, bits: int) -> npt.NDArray[np.int16 | np.int32]:
     """Integers in the top ``bits`` of int16 (16) or int32 (24): plain rounding, no dither, saturating at full scale."""
     top = 1 << (bits - 1)
-    levels = np.clip(np.rint(samples * np.float32(top)), -top, top - 1)
-    return levels.astype(np.int16) if bits == 16 else levels.astype(np.int32) << (32 - bits)
+    levels: Samples = np.clip(np.rint(samples * np.float32(top)), -top, top - 1)
+    if bits == 16:
+        return levels.astype(np.int16)
+    return np.left_shift(levels.astype(np.int32), 32 - bits)
 
 
 class SoundFileEncoder:
@@ -220,11 +224,11 @@ class AvEncoder:
         options = _muxer_options(row.name, rate, streamed=not isinstance(sink, Sink))
         try:
             self._container: av.container.OutputContainer = av.open(sink, "w", format=container, options=options)
-            self._stream: Any = self._container.add_stream(codecs[bits], rate=rate)
-            self._stream.layout = self._layout
-            self._stream.time_base = Fraction(1, rate)
+            self._stream = cast("AudioStream", self._container.add_stream(codecs[bits], rate=rate))
+            self._stream.codec_context.layout = self._layout
+            self._stream.codec_context.time_base = Fraction(1, rate)
             if kbps:
-                self._stream.bit_rate = 1000 * kbps
+                self._stream.codec_context.bit_rate = 1000 * kbps
             self._stream.codec_context.open()
         except self._broken as error:
             raise _refused(row, rate, channels) from error
@@ -234,7 +238,7 @@ class AvEncoder:
 
         for start in range(0, samples.shape[1], _STEP):
             part = samples[:, start : start + _STEP]
-            values = quantised(part, self._bits) if self._bits in (16, 24) else part
+            values: npt.NDArray[Any] = quantised(part, self._bits) if self._bits in (16, 24) else part
             packed = np.ascontiguousarray(values.T).reshape(1, -1)
             frame = av.AudioFrame.from_ndarray(packed, format=self._sample_format, layout=self._layout)
             frame.sample_rate, frame.time_base = self._rate, Fraction(1, self._rate)

@@ -19,7 +19,7 @@ class ConsoleProgress:
     """Bars of all open stages, in the order they were opened. Thread-safe.
 
     Args:
-        enabled: ``False`` draws nothing at all.
+        enabled: whether standard error is a terminal to draw on; ``False`` draws nothing at all.
         delay: seconds before the first drawing.
     """
 
@@ -92,7 +92,7 @@ class ConsoleProgress:
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeRemainingColumn(),
-                console=Console(stderr=True),
+                console=Console(stderr=True, force_terminal=True),
                 transient=True,
             )
             self._display.start()

@@ -60,7 +60,7 @@ def pitch(samples: Samples, rate: int, predictor: PitchPredictor) -> npt.NDArray
     two voiced values, the voiced flag is that of the nearer one.
     """
     count = -(-len(samples) * FRAMES // rate) + 1
-    hop = max(1, round(rate / FRAMES))
+    hop = _hop(rate)
     if len(samples) < hop:
         return np.zeros(count, np.float32)
     hz = predictor.track(samples, rate, hop).hz
@@ -72,6 +72,15 @@ def pitch(samples: Samples, rate: int, predictor: PitchPredictor) -> npt.NDArray
     both = (hz[left] > 0) & (hz[right] > 0)
     logs = np.log(np.where(hz > 0, hz, 1.0))
     return np.where(both, np.exp(logs[left] * (1 - part) + logs[right] * part), nearest).astype(np.float32)
+
+
+def _hop(rate: int) -> int:
+    """Samples between F0 values: at most 5 ms and, if it can be had, a whole number of times in a second.
+
+    Then pieces that start a whole second apart are tracked at the same instants.
+    """
+    most = rate // FRAMES
+    return next((hop for hop in range(most, most // 4, -1) if rate % hop == 0), most)
 
 
 def envelope(samples: Floats, rate: int, f0: Floats, times: Floats) -> Floats:

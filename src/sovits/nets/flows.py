@@ -45,12 +45,12 @@ class CouplingFlow(nn.Module):
 
     def __init__(self, channels: int, hidden: int, encoders: list[nn.Module]) -> None:
         super().__init__()
-        shared = len(encoders) > 1 and all(encoder is encoders[0] for encoder in encoders)
-        self.wn = encoders[0] if shared else None
         steps: list[nn.Module] = []
         for encoder in encoders:
             steps += [Coupling(channels, hidden, encoder), Flip()]
         self.flows = nn.ModuleList(steps)
+        # Registered after the couplings, so that "flows.0.enc" is the first name of a shared stack, as in official files.
+        self.wn = encoders[0] if len(encoders) > 1 and encoders[0] is encoders[-1] else None
 
     def forward(self, x: Tensor, mask: Tensor, g: Tensor) -> Tensor:
         """Speech latent to prior space; x [B, C, T], mask [B, 1, T], g [B, conditioning, 1 or T]."""

@@ -24,7 +24,10 @@ def test_short_work_draws_nothing(capfd: pytest.CaptureFixture[str]) -> None:
         stage.advance(10)
         assert not progress.drawn
     assert capfd.readouterr() == ("", "")
-    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join(1.0)
+            assert not thread.is_alive()
 
 
 def test_long_work_draws_on_standard_error_and_clears_it(capfd: pytest.CaptureFixture[str]) -> None:

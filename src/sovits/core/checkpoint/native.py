@@ -68,9 +68,16 @@ def _run(
         raise CorruptFileError(f"{where}: the {task} parser broke down on it", hint="make the file again") from error
     finally:
         clock.cancel()
-        child.kill()
         if child.stdout is not None:
-            child.stdout.close()
+            child.stdout.close()  # a child that still writes is ended by this
+        _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    try:
+        child.wait(1.0)
+    except subprocess.TimeoutExpired:
+        child.kill()
         child.wait()
 
 

@@ -52,7 +52,7 @@ def read_safetensors(mapped: MappedFile, limits: Limits) -> tuple[dict[str, Lazy
         CorruptFileError: the header is no JSON object of the format, or offsets overlap, leave gaps or go outside.
         WrongModelError: a number format that numpy has not.
     """
-    (length,) = struct.unpack_from("<Q", mapped.data)
+    (length,) = struct.unpack("<Q", mapped.slice(0, 8, "the safetensors header"))
     check(length, limits.header_bytes, "the length of the safetensors header in bytes", mapped.name)
     header = _header(mapped, bytes(mapped.slice(8, length, "the safetensors header")), limits)
     metadata = header.pop("__metadata__", {})

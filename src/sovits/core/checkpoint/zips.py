@@ -49,6 +49,8 @@ class Zip:
         self._mapped = mapped
         self._unpacked = Budget(limits.unpacked_bytes, "the unpacked size of its members", mapped.name)
         self.members = {member.name: member for member in _directory(mapped, limits)}
+        if not self.members:
+            raise CorruptFileError(f"{mapped.name} is an empty zip archive")
 
     def read(self, name: str) -> memoryview:
         """The bytes of a member: a view of the file when it is stored, unpacked within the limits when deflated."""

@@ -1,8 +1,8 @@
 """What is done with a raw F0 track before a net sees it: filling of gaps, change of length, bins, mel-scaled log F0.
 
-All functions take and give plain arrays and follow the formulas of so-vits-svc (singing-conversion spec, sections 3 and
-5), because the numbers of its nets depend on them. Where upstream has a bug, ``compat="upstream"`` reproduces it and the
-default has it mended.
+All functions take and give plain arrays and follow the formulas of so-vits-svc (singing-conversion spec, sections 3
+and 5), because the numbers of its nets depend on them. Where upstream has a bug, ``compat="upstream"`` reproduces it
+and the default has it mended.
 """
 
 from __future__ import annotations
@@ -129,8 +129,8 @@ def coarse_bins(hz: npt.ArrayLike, rule: CoarseRule = "4.1") -> npt.NDArray[np.i
     place = np.where(mel > 0, mel * scale - np.float32((BINS - 2) / (high - low) * low - 1), mel)
     if rule == "4.0":
         return np.clip(np.floor(place + 0.5), 1, BINS - 1).astype(np.int64)
-    bins = np.maximum(np.rint(place), 1).astype(np.int64)
-    return np.where(bins >= BINS, 0, bins)
+    bins = np.asarray(np.maximum(np.rint(place), 1), np.int64)
+    return np.asarray(np.where(bins >= BINS, 0, bins))
 
 
 def log_f0(hz: npt.ArrayLike) -> Singles:

@@ -81,7 +81,7 @@ def centred_track(samples: Samples, sample_rate: int, hop: int, settings: Settin
     """F0 at frames that lie wholly inside the sound and are centred in it as a group, the way Praat lays them.
 
     Returns:
-        Hz, 0 where unvoiced, of ``floor((length - 3 periods of the floor) / hop) + 1`` values; none for a shorter sound.
+        Hz, 0 where unvoiced, ``floor((length - 3 periods of the floor) / hop) + 1`` values; none for a shorter sound.
     """
     span = len(samples) - 3 * sample_rate / settings.floor
     if span < 0:
@@ -231,7 +231,7 @@ def _refined(correlation: Floats, row: Ints, lag: Ints, place: Floats) -> tuple[
 
     def value(position: Ints) -> Floats:
         whole, phase = np.divmod(position, _PHASES)
-        return np.einsum("ij,ij->i", windows[row, whole + 1], table[phase])
+        return np.asarray(np.einsum("ij,ij->i", windows[row, whole + 1], table[phase]))
 
     centre = np.rint(place * _PHASES).astype(np.int64)
     height = np.zeros(len(row))
@@ -245,9 +245,10 @@ def _refined(correlation: Floats, row: Ints, lag: Ints, place: Floats) -> tuple[
 
 @lru_cache(maxsize=1)
 def _kernel() -> Floats:
-    """Windowed-sinc weights, float64 [phases, 2 * DEPTH]: a value at ``m + phase / phases`` from ``m-DEPTH+1 .. m+DEPTH``.
+    """Windowed-sinc weights, float64 [phases, 2 * DEPTH], of the values at ``m - DEPTH + 1`` to ``m + DEPTH``.
 
-    The paper's equation 22: each side has its own raised-cosine window that ends just beyond its last sample.
+    Row ``p`` gives the value at ``m + p / phases``. The paper's equation 22: each side has its own raised-cosine window
+    that ends just beyond its last sample.
     """
     phase = np.arange(_PHASES)[:, None] / _PHASES
     steps = np.arange(DEPTH)[None, :]

@@ -1,4 +1,4 @@
-"""What trackers with a frame rate of their own share: reading their track at our hops; and the check around all trackers."""
+"""What trackers with a frame rate of their own share, reading their track at our hops; and the checks around all."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ def sampled(
 ) -> Contour:
     """Read a track at the times ``i * hop / sample_rate``, ``length // hop`` values.
 
-    Between two voiced neighbours less than :data:`JUMP_OCTAVES` apart the logarithm of F0 is interpolated; otherwise, and
-    for the voiced flag always, the nearer value holds. So no value lies between two octaves or leaks out of a voiced part.
+    Between two voiced neighbours less than :data:`JUMP_OCTAVES` apart the logarithm of F0 is interpolated; otherwise,
+    and for the voiced flag always, the nearer value holds. So no value lies between two octaves or leaks out of a
+    voiced part.
 
     Args:
         hz: float64 [frames], 0 where unvoiced; frame ``k`` belongs to the time ``k * seconds``.
@@ -45,7 +46,7 @@ def sampled(
 
 
 class Checked:
-    """A tracker behind the checks that all share, so that each one, a plug-in's too, sees good input and gives good output.
+    """A tracker behind the checks that all share: each one, a plug-in's too, sees good input and gives good output.
 
     Args:
         inner: the tracker itself.
@@ -60,7 +61,7 @@ class Checked:
         """As :meth:`sovits.features.pitch.contour.PitchPredictor.track`.
 
         Raises:
-            AudioError: not mono, not finite, a rate or hop out of range; or a tracker that gives another number of values.
+            AudioError: not mono, not finite, a rate or hop out of range; or a tracker that miscounts its values.
         """
         if samples.ndim != 1:
             raise AudioError(f"pitch tracking takes mono samples [time], got shape {samples.shape}")

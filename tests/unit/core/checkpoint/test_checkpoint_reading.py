@@ -318,7 +318,7 @@ def test_limits_can_be_lowered_and_raised(save):
             read(path, limits=limits)
     packed = save("z.npz", forge.plain_zip({"a.npy": bytes(1 << 20)}, zipfile.ZIP_DEFLATED))
     with pytest.raises(LimitExceededError):
-        read(packed, limits=Limits(member_bytes=1000))
+        read(packed, limits=Limits(unpacked_bytes=1000))
 
 
 def test_the_door_imports_neither_torch_nor_native_parsers():
