@@ -376,3 +376,9 @@ def test_protected_and_unknown_codecs_in_mp4(tmp_path: Path) -> None:
 def _child(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", textwrap.dedent(program), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_longest_name_that_a_file_system_takes(tmp_path: Path) -> None:
+    path = tmp_path / ("歌" * 80 + ".flac")  # 245 of 255 bytes; the file beside it must fit as well
+    write(path, tones(8000, 1, 800))
+    assert read(path).length == 800

@@ -62,7 +62,7 @@ LIMITS = {
     "harvest": Limits(tone=1.0, moving=1.0, lag=0.1, noise=0.1),
     "pm": Limits(tone=0.2, moving=4.0, lag=0.1, noise=0.01, sines=True),
     # It decides at the hop that is asked, among bins of 20 cents, and means over three values.
-    "crepe": Limits(tone=10.0, moving=12.0, lag=2.0, noise=0.3, depth=0.2, hop_change=15.0, step=20, slow=True),
+    "crepe": Limits(tone=10.0, moving=12.0, lag=2.0, noise=0.3, depth=0.2, hop_change=20.0, step=20, slow=True),
     "fcpe": Limits(tone=8.0, moving=4.0, lag=0.5, noise=0.05),
 }
 #: Trackers whose answers cannot be tested, because no real weights are to be had here.

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "src" / "sovits"
 #: Where torch may be imported at the top: the files that define nets, and what cannot do without them.
 NEURAL = (
     "nets/",
+    "export/graphs.py",
     "features/content/",
     "features/mel.py",
     "features/pitch/neural.py",
@@ -40,7 +41,7 @@ HOMES: dict[str, frozenset[str]] = {
     "random.seed": frozenset(),
     "torch.rand": frozenset(),
     "torch.randn": frozenset(),
-    "torch.randn_like": frozenset(),
+    "torch.randn_like": frozenset({"export/graphs.py"}),  # a random node of the exported graph
     "torch.rand_like": frozenset(),
     "sys.path": frozenset(),
     "os.environ": frozenset({"settings.py"}),

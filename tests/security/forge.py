@@ -145,7 +145,7 @@ def plain_zip(members: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) ->
 
 def raw_zip(entries: list[tuple[bytes, bytes, dict[str, int]]], shift: int = 0) -> bytes:
     """A zip written field by field: name, data, and any of ``offset size packed method flags`` to lie about."""
-    body, directory = b"", b""
+    body, directory = bytearray(), bytearray()
     for title, data, lies in entries:
         offset = lies.get("offset", len(body))
         size, packed = lies.get("size", len(data)), lies.get("packed", len(data))
@@ -161,7 +161,7 @@ def raw_zip(entries: list[tuple[bytes, bytes, dict[str, int]]], shift: int = 0) 
             + title
         )
     end = struct.pack("<HHHHIIH", 0, 0, len(entries), len(entries), len(directory), len(body) + shift, 0)
-    return body + directory + b"PK\x05\x06" + end
+    return bytes(body + directory) + b"PK\x05\x06" + end
 
 
 def torch_legacy(value: Any) -> bytes:

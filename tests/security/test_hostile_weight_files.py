@@ -27,7 +27,8 @@ TRACE = Path("/tmp/sovits-was-here")
 def write(folder: Path, files: Iterable[tuple[str, bytes]]) -> Path:
     folder.mkdir()
     for title, data in files:
-        (folder / title).write_bytes(data)
+        with (folder / title).open("xb") as handle:  # every title is its own
+            handle.write(data)
     return folder
 
 
@@ -70,10 +71,8 @@ def no_trace():
     assert not TRACE.exists(), "a hostile file had its command run"
 
 
-def test_the_corpus_is_large_and_every_title_is_its_own(files):
-    names = [title for title, _ in hostile.corpus()]
-    assert len(names) == len(set(names)) == len(list(files.iterdir()))
-    assert len(names) >= 40
+def test_the_corpus_is_large(files):
+    assert sum(item.is_file() for item in files.iterdir()) >= 300
 
 
 def test_every_hostile_file_is_refused_by_the_doors(files, repository):

@@ -38,10 +38,11 @@ class AvDecoder:
         self._timed = container.timed
         self.damage = end_of_ogg(handle) if container.demuxer == "ogg" else ""
         # Tags in any encoding may not stop us; and should a demuxer ask for another file, no protocol would open it.
+        # (As container options: general ones crash older PyAV in formats whose streams show up late.)
         options = {"protocol_whitelist": "none"}
         try:
             self._container: av.container.InputContainer = av.open(
-                self._guard, "r", format=container.demuxer, options=options, metadata_errors="ignore"
+                self._guard, "r", format=container.demuxer, container_options=options, metadata_errors="ignore"
             )
         except self._broken as error:
             hint = "the file may be damaged or cut off; fetch or export it again"

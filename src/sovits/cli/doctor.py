@@ -129,10 +129,17 @@ def _package(distribution: str, module: str, extra: str) -> Finding:
     except metadata.PackageNotFoundError:
         # A module may come from another distribution (pyworld instead of pyworld-prebuilt).
         version = "of another distribution"
-    if util.find_spec(module) is not None:
+    if _importable(module):
         return Finding(topic, distribution, "ok", version)
     command = f'pip install "sovits[{extra}]"' if extra else f"pip install {distribution}"
     return Finding(topic, distribution, "missing" if extra else "broken", "not installed", command)
+
+
+def _importable(module: str) -> bool:
+    try:
+        return util.find_spec(module) is not None
+    except ValueError:  # a module that was blocked on purpose
+        return False
 
 
 def _device() -> Iterator[Finding]:

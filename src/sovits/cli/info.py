@@ -46,7 +46,8 @@ def info(
             if len(paths) == 1:
                 raise
             failed.append(error)
-            session.note("\n".join(failures.describe(error)), verbosity=-1)
+            first, *rest = failures.describe(error)
+            session.note("\n".join([f"failed: {first}", *rest]), verbosity=-1)
             continue
         shown.append(facts)
         if not as_json:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -86,26 +87,15 @@ class WorldEngine:
     ) -> Iterator[Audio]:
         """As :meth:`sovits.engines.engine.Engine.stream`. Errors come when the first piece is asked for."""
         cancel = cancel or Cancel()
-        tracker = self._tracker(options.pitch)
-        with progress.stage("voice", 1.0) as stage:
-            target = self._profile(voice, options.pitch, tracker, cancel)
-            stage.advance()
         pieces = Pieces(source, options.window)
-        tracks: list[Track] = []
-        survey = Survey(_SURVEY_STEP)
-        with progress.stage("analysis", pieces.seconds, "s") as stage:
-            for piece in pieces:
-                cancel.check()
-                tracks.append(_track(piece, pieces.rate, tracker))
-                survey.add(piece.samples, pieces.rate, tracks[-1][CONTEXT : -CONTEXT - 1], MARGIN * FRAMES)
-                stage.advance(piece.sound)
-        here = survey.profile()
-        mapping = Mapping(here, target, options.timbre, pieces.rate)
-        ratio = 2.0 ** (transposition(options, here, target) / 12.0)
-        output = _Output(pieces.rate, source.sample_rate, options.sample_rate or source.sample_rate, pieces.length)
+        known = self._listen(pieces, voice, options, progress, cancel)
+        mapping = Mapping(known.source, known.target, options.timbre, pieces.rate)
+        ratio = 2.0 ** (known.shift / 12.0)
+        length = pieces.length
+        output = _Output(pieces.rate, source.sample_rate, options.sample_rate or source.sample_rate, length)
         synthesiser = Synthesiser(pieces.rate, noise)
         with progress.stage("conversion", pieces.seconds, "s") as stage:
-            for piece, track in zip(pieces, tracks, strict=False):
+            for piece, track in zip(pieces, known.tracks, strict=False):
                 for first in range(0, piece.seconds * FRAMES, _STEP):
                     cancel.check()
                     count = min(_STEP, piece.seconds * FRAMES - first)
@@ -114,9 +104,33 @@ class WorldEngine:
                     done = synthesiser.push(plan, piece.start * FRAMES + first, piece.samples, origin)
                     yield from output.push(done)
                 stage.advance(piece.sound)
-            if pieces.length != output.source_length:
-                raise AudioError("the recording changed while it was being converted", hint="convert it again")
-            yield from output.finish(synthesiser)
+        if pieces.length != length:
+            raise AudioError("the recording changed while it was being converted", hint="convert it again")
+        yield from output.finish(synthesiser)
+
+    def transposition(self, source: AudioSource, voice: Voice, options: ConvertOptions) -> float:
+        """The pitch shift in semitones that a conversion with these options makes."""
+        pieces = Pieces(source, options.window)
+        return self._listen(pieces, voice, options, SILENT, Cancel()).shift
+
+    def _listen(
+        self, pieces: Pieces, voice: Voice, options: ConvertOptions, progress: Progress, cancel: Cancel
+    ) -> _Known:
+        """The first walk: F0 and statistics of the source, and those of the voice."""
+        tracker = self._tracker(options.pitch)
+        with progress.stage("voice", 1.0) as stage:
+            target = self._profile(voice, options.pitch, tracker, cancel)
+            stage.advance()
+        tracks: list[Track] = []
+        survey = Survey(_SURVEY_STEP)
+        with progress.stage("analysis", pieces.seconds, "s") as stage:
+            for piece in pieces:
+                cancel.check()
+                tracks.append(_track(piece, pieces.rate, tracker))
+                survey.add(piece.samples, pieces.rate, tracks[-1][CONTEXT : -CONTEXT - 2], MARGIN * FRAMES)
+                stage.advance(piece.sound)
+        source = survey.profile()
+        return _Known(source, target, tracks, transposition(options, source, target))
 
     def _tracker(self, options: PitchOptions) -> PitchPredictor:
         if self._predictor is not None:
@@ -137,16 +151,25 @@ class WorldEngine:
         return _remember(self._lock, self._profiles, key, found, _PROFILES)
 
 
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What the first walk found: statistics of both voices, F0 of every piece, and the pitch shift in semitones."""
+
+    source: Profile
+    target: Profile
+    tracks: list[Track]
+    shift: float
+
+
 class _Output:
     """Resamples the stream to the output rate, keeps it below full scale and cuts it to the exact length."""
 
     def __init__(self, work: int, source: int, target: int, length: int) -> None:
         self._resampler = StreamResampler(work, target, 1)
-        self._limiter = Limiter(target)
+        self._limiter = Limiter(target, 1)
         self._work_length = resampled_length(length, source, work)
         self._left = resampled_length(length, source, target)
         self._rate = target
-        self.source_length = length
 
     def push(self, samples: npt.NDArray[np.float64]) -> Iterator[Audio]:
         """Take work-rate samples [time]."""
@@ -155,18 +178,18 @@ class _Output:
     def finish(self, synthesiser: Synthesiser) -> Iterator[Audio]:
         """Take what the synthesiser still holds, and end."""
         last = self._resampled(synthesiser.finish(self._work_length))
-        rest = self._resampler.finish()[0]
-        yield from self._give(self._limiter.push(np.concatenate([last, rest])))
+        yield from self._give(self._limiter.push(last))
+        yield from self._give(self._limiter.push(self._resampler.finish()))
         yield from self._give(self._limiter.finish())
 
     def _resampled(self, samples: npt.NDArray[np.float64]) -> Samples:
-        return self._resampler.push(samples.astype(np.float32)[None])[0]
+        return self._resampler.push(samples.astype(np.float32)[None])
 
     def _give(self, samples: Samples) -> Iterator[Audio]:
-        samples = samples[: self._left]
-        self._left -= len(samples)
-        if len(samples):
-            yield Audio.from_mono(samples, self._rate)
+        samples = samples[:, : self._left]
+        self._left -= samples.shape[1]
+        if samples.shape[1]:
+            yield Audio(samples, self._rate)
 
 
 def transposition(options: ConvertOptions, source: Profile, target: Profile) -> float:
@@ -180,18 +203,18 @@ def transposition(options: ConvertOptions, source: Profile, target: Profile) -> 
 
 
 def _track(piece: Piece, rate: int, tracker: PitchPredictor) -> Track:
-    """F0 of the frames of a piece with :data:`CONTEXT` more on both sides, and the first one of the next piece."""
+    """F0 of the frames of a piece with :data:`CONTEXT` more on both sides, and the first two of the next piece."""
     first = MARGIN * FRAMES - CONTEXT
     track = pitch(piece.samples, rate, tracker)
-    return track[first : first + piece.seconds * FRAMES + 1 + 2 * CONTEXT].copy()
+    return np.array(track[first : first + piece.seconds * FRAMES + 2 + 2 * CONTEXT], np.float32)
 
 
 def _plan(piece: Piece, track: Track, first: int, count: int, mapping: Mapping, ratio: float, rate: int) -> Plan:
-    """Analyse and map ``count + 1`` frames from ``first`` of a piece."""
-    hertz = track[first : first + count + 1 + 2 * CONTEXT]
+    """Analyse and map ``count + 2`` frames from ``first`` of a piece."""
+    hertz = track[first : first + count + 2 + 2 * CONTEXT]
     found = frames(piece.samples, rate, hertz, MARGIN * FRAMES + first - CONTEXT)
     mapped, gain = mapping.apply(found.envelope, found.voiced)
-    inner = slice(CONTEXT, CONTEXT + count + 1)
+    inner = slice(CONTEXT, CONTEXT + count + 2)
     shifted = np.minimum(found.f0[inner] * ratio, rate / 4)
     return Plan(shifted, mapped[inner] - _ENVELOPE_BIAS, found.aperiodicity[inner], gain[inner])
 

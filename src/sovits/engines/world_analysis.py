@@ -71,7 +71,8 @@ def pitch(samples: Samples, rate: int, predictor: PitchPredictor) -> npt.NDArray
     nearest = np.where(part < 0.5, hz[left], hz[right])
     both = (hz[left] > 0) & (hz[right] > 0)
     logs = np.log(np.where(hz > 0, hz, 1.0))
-    return np.where(both, np.exp(logs[left] * (1 - part) + logs[right] * part), nearest).astype(np.float32)
+    between = np.exp(logs[left] * (1 - part) + logs[right] * part)
+    return np.asarray(np.where(both, between, nearest), np.float32)
 
 
 def _hop(rate: int) -> int:

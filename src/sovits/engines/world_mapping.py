@@ -103,7 +103,7 @@ class Mapping:
         near = (self._neighbours(here) - self._mean_near) * self._stretch + self._mean_there
         share = np.ones(self._orders)
         share[:_LOW_ORDERS] = _LOW_SHARE
-        return share * near + (1.0 - share) * (here - self._mean_here + self._mean_there)
+        return np.asarray(share * near + (1.0 - share) * (here - self._mean_here + self._mean_there))
 
     def _neighbours(self, here: Floats) -> Floats:
         """Weighted means of the target frames most like the given source frames, [frames, orders]."""
@@ -131,7 +131,7 @@ class Mapping:
         place = np.minimum((mel(hertz) - mel(GRID_LOW)) / step, self._points - 1)
         left = np.minimum(place.astype(np.int64), self._points - 2)
         part = place - left
-        return gain[:, left] * (1 - part) + gain[:, left + 1] * part
+        return np.asarray(gain[:, left] * (1 - part) + gain[:, left + 1] * part)
 
 
 def stretched(log_power: Floats, warp: float) -> Floats:
@@ -142,7 +142,7 @@ def stretched(log_power: Floats, warp: float) -> Floats:
     place = np.minimum(np.arange(bins) / warp, bins - 1)
     left = np.minimum(place.astype(np.int64), bins - 2)
     part = place - left
-    return log_power[:, left] * (1 - part) + log_power[:, left + 1] * part
+    return np.asarray(log_power[:, left] * (1 - part) + log_power[:, left + 1] * part)
 
 
 def warped(rows: Floats, warp: float) -> Floats:
@@ -153,7 +153,7 @@ def warped(rows: Floats, warp: float) -> Floats:
     place = np.clip((mel(grid() / warp) - mel(GRID_LOW)) / step, 0, GRID_POINTS - 1)
     left = np.minimum(place.astype(np.int64), GRID_POINTS - 2)
     part = place - left
-    return rows[:, left] * (1 - part) + rows[:, left + 1] * part
+    return np.asarray(rows[:, left] * (1 - part) + rows[:, left + 1] * part)
 
 
 def vocal_tract_ratio(source: Floats, target: Floats, points: int) -> float:
@@ -181,7 +181,7 @@ def vocal_tract_ratio(source: Floats, target: Floats, points: int) -> float:
 
 def _normalised(cepstra: Floats) -> Floats:
     mean, spread = _moments(cepstra)
-    return (cepstra - mean) / spread
+    return np.asarray((cepstra - mean) / spread)
 
 
 def _cosines(points: int, orders: int) -> Floats:
@@ -197,7 +197,7 @@ def _moments(cepstra: Floats) -> tuple[Floats, Floats]:
 
 def _distances(rows: Floats, others: Floats) -> Floats:
     """Squared distances [rows, others]."""
-    return np.square(rows).sum(axis=1)[:, None] + np.square(others).sum(axis=1) - 2.0 * rows @ others.T
+    return np.asarray(np.square(rows).sum(axis=1)[:, None] + np.square(others).sum(axis=1) - 2.0 * rows @ others.T)
 
 
 def _smooth(rows: Floats, deviation: float) -> Floats:
@@ -210,4 +210,4 @@ def _smooth(rows: Floats, deviation: float) -> Floats:
 
 def _power(log_power: Floats) -> Floats:
     """Natural log of the power of each spectrum, [frames, 1]."""
-    return np.log(np.exp(log_power).sum(axis=1, keepdims=True))
+    return np.asarray(np.log(np.exp(log_power).sum(axis=1, keepdims=True)))

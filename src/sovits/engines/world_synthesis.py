@@ -25,7 +25,7 @@ _LOW_CUT = 0.45
 
 @dataclass(frozen=True)
 class Plan:
-    """What to synthesise from the first of these frames up to (not including) the last one.
+    """What to synthesise between the first of these frames and the last but one; the last one is their neighbour.
 
     Attributes:
         f0: Hz [frames], 0 where unvoiced.
@@ -89,13 +89,14 @@ class Synthesiser:
         """Take the next frames and give the samples that are finished.
 
         Args:
-            plan: frames ``first .. first + len - 1`` of the stream; the last is the first of the next call.
+            plan: frames ``first .. first + len - 1`` of the stream, at least 3; the last two are the first of the next
+                call. Pulses are placed from the first frame to the last but one.
             source: the mono source, covering the frames and one hop more on both sides where there is any.
             origin: position in the stream of ``source[0]``; may be negative.
         """
         bins = plan.envelope.shape[1]
         size = 2 * (bins - 1)
-        start, stop = round(first * self._hop), round((first + len(plan.f0) - 1) * self._hop)
+        start, stop = round(first * self._hop), round((first + len(plan.f0) - 2) * self._hop)
         self._pulses(plan, first, start, stop, size)
         self._filtered(plan, first, source, origin, size)
         return self._canvas.take(max(0, stop - size // 2 - int(self._hop) - 1))
@@ -120,23 +121,26 @@ class Synthesiser:
         omega = 2.0 * np.pi * np.arange(size // 2 + 1) / size
         window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(size) / size)
         window /= window.sum()
+        before = size // 8
         for begin in range(0, len(times), _BATCH):
             batch = slice(begin, begin + _BATCH)
             place = times[batch] / self._hop - first
             left = np.clip(place.astype(np.int64), 0, len(plan.f0) - 2)
             part = (place - left)[:, None]
             whole = np.floor(times[batch]).astype(np.int64)
-            delay = (times[batch] - whole)[:, None]
+            # Room for what rings before a pulse that lies between two samples; it would come out at the end instead.
+            delay = (times[batch] - whole)[:, None] + before
             logs = spectra[left] * (1 - part) + spectra[left + 1] * part
             amplitude = weight[batch] * np.sqrt(self._rate / hertz[batch])
             waves = np.fft.irfft(np.exp(logs - 1j * delay * omega), size) * amplitude[:, None]
             waves -= waves.sum(axis=1, keepdims=True) * window  # a train of pulses must not shift the zero line
             for position, wave in zip(whole, waves, strict=True):
-                self._canvas.add(int(position), wave)
+                self._canvas.add(int(position) - before, wave)
 
     def _pulse_times(self, plan: Plan, first: int, start: int, stop: int) -> tuple[Floats, Floats, Floats]:
         """Positions (samples, fractional), F0 and voiced share of the pulses in ``start .. stop - 1``."""
         hertz, weight = self._per_sample(plan, first, start, stop)
+        samples = []
         on = np.flatnonzero(np.diff(np.concatenate([[False], hertz > 0, [False]]).astype(np.int8)))
         times = []
         for begin, end in zip(on[::2], on[1::2], strict=True):
@@ -146,15 +150,14 @@ class Synthesiser:
             phase = before + np.cumsum(step)
             cycles = np.floor(phase + 1e-9)
             new = np.flatnonzero(np.diff(cycles, prepend=np.floor(before + 1e-9)) > 0)
+            samples.append(begin + new)
             times.append(start + begin + new - np.maximum(phase[new] - cycles[new], 0.0) / step[new])
             self._phase = float(phase[-1] % 1.0)
         self._running = bool(len(hertz)) and bool(hertz[-1] > 0)
         if not times:
             return np.zeros(0), np.zeros(0), np.zeros(0)
-        joined = np.maximum(np.concatenate(times), start)
-        index = np.minimum((joined - start).astype(np.int64), len(hertz) - 1)
-        sounding = np.where(hertz[index] > 0, index, np.minimum(index + 1, len(hertz) - 1))
-        return joined, np.maximum(hertz[sounding], 1.0), weight[sounding]
+        index = np.concatenate(samples)
+        return np.concatenate(times), hertz[index], weight[index]
 
     def _per_sample(self, plan: Plan, first: int, start: int, stop: int) -> tuple[Floats, Floats]:
         """F0 in Hz (0 where there is none) and the voiced share 0..1 of the samples ``start .. stop - 1``."""
@@ -169,39 +172,41 @@ class Synthesiser:
         return hertz, voiced[left] * (1 - part) + voiced[right] * part
 
     def _filtered(self, plan: Plan, first: int, source: Samples, origin: int, size: int) -> None:
-        """Noise of the voiced frames and the source's sound of the unvoiced ones, both filtered frame by frame."""
-        count = len(plan.f0) - 1
+        """Noise of the voiced frames and the source's sound of the unvoiced ones, both filtered frame by frame.
+
+        The first frame was done by the call before, the last one is left to the next.
+        """
+        rows = np.arange(0 if first == 0 else 1, len(plan.f0) - 1)
         reach = int(np.ceil(self._hop)) + 1
-        begin = round(first * self._hop) - reach
-        end = round((first + count) * self._hop) + reach
-        place = np.clip(np.arange(begin, end) / self._hop - first, 0, count)
-        left = np.minimum(place.astype(np.int64), max(0, count - 1))
+        begin = round((first + int(rows[0])) * self._hop) - reach
+        end = round((first + int(rows[-1])) * self._hop) + reach + 1
+        voiced = plan.f0 > 0
+        place = np.clip(np.arange(begin, end) / self._hop - first, 0, len(plan.f0) - 1)
+        left = np.minimum(place.astype(np.int64), len(plan.f0) - 2)
         part = place - left
-        voiced = (plan.f0 > 0).astype(np.float64)
-        share = voiced[left] * (1 - part) + voiced[np.minimum(left + 1, count)] * part
+        share = voiced[left] * (1 - part) + voiced[left + 1] * part
         breath = self._white(begin, end) * share
         passed = _cut(source, begin - origin, end - origin) * (1.0 - share)
-        noisy, open_ = _beside(voiced > 0)[:count], _beside(voiced == 0)[:count]
-        centres = np.round((first + np.arange(count)) * self._hop).astype(np.int64)
+        noisy, open_ = _beside(voiced), _beside(~voiced)
+        centres = np.round((first + np.arange(len(plan.f0))) * self._hop).astype(np.int64)
         offsets = np.arange(-reach, reach + 1)
-        for low in range(0, count, _BATCH):
-            rows = np.arange(low, min(low + _BATCH, count))
-            index = centres[rows, None] + offsets
+        for low in range(0, len(rows), _BATCH):
+            batch = rows[low : low + _BATCH]
+            index = centres[batch, None] + offsets
             # The Hann windows of neighbouring frames add up to one at every sample, whatever the hop.
-            distance = index / self._hop - (first + rows)[:, None]
+            distance = index / self._hop - (first + batch)[:, None]
             window = np.where(np.abs(distance) < 1.0, 0.5 + 0.5 * np.cos(np.pi * distance), 0.0)
-            spectra = np.zeros((len(rows), size // 2 + 1), np.complex128)
-            inside = np.clip(index - begin, 0, end - begin - 1)
-            some = noisy[rows]
+            spectra = np.zeros((len(batch), size // 2 + 1), np.complex128)
+            some = noisy[batch]
             if some.any():
-                shape = np.exp(0.5 * plan.envelope[rows[some]]) * plan.aperiodicity[rows[some]]
-                spectra[some] += np.fft.rfft(breath[inside[some]] * window[some], size) * shape
-            some = open_[rows]
+                shape = np.exp(0.5 * plan.envelope[batch[some]]) * plan.aperiodicity[batch[some]]
+                spectra[some] += np.fft.rfft(breath[index[some] - begin] * window[some], size) * shape
+            some = open_[batch]
             if some.any():
-                gain = np.exp(0.5 * plan.gain[rows[some]])
-                spectra[some] += np.fft.rfft(passed[inside[some]] * window[some], size) * gain
+                gain = np.exp(0.5 * plan.gain[batch[some]])
+                spectra[some] += np.fft.rfft(passed[index[some] - begin] * window[some], size) * gain
             waves = np.roll(np.fft.irfft(spectra, size), size // 2 - reach, axis=1)
-            for centre, wave in zip(centres[rows], waves, strict=True):
+            for centre, wave in zip(centres[batch], waves, strict=True):
                 self._canvas.add(int(centre) - size // 2, wave)
 
     def _white(self, begin: int, end: int) -> Floats:

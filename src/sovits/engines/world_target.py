@@ -51,7 +51,7 @@ def on_grid(log_power: Floats, rate: int, warp: float = 1.0) -> Floats:
     place = np.clip(grid() / warp / (rate / 2) * (bins - 1), 0, bins - 1)
     left = np.minimum(place.astype(np.int64), bins - 2)
     part = place - left
-    return log_power[:, left] * (1 - part) + log_power[:, left + 1] * part
+    return np.asarray(log_power[:, left] * (1 - part) + log_power[:, left + 1] * part)
 
 
 class Reservoir:
@@ -114,7 +114,7 @@ class Survey:
         self._rate = 0
 
     def add(self, samples: Samples, rate: int, f0: npt.NDArray[np.float32], first: int) -> None:
-        """Take the frames ``first ..`` of a mono piece; arguments as of :func:`sovits.engines.world_analysis.frames`."""
+        """Take the frames ``first ..`` of a mono piece; arguments as of ``world_analysis.frames``."""
         self._rate = max(self._rate, rate)
         voiced = np.flatnonzero(f0 > 0)
         steps = (np.log2(np.maximum(f0[voiced].astype(np.float64), 8.0)) - 3.0) * _PITCH_STEPS

@@ -46,8 +46,9 @@ class _Resampler(nn.Module):
 
     kernel: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
+        self.channels = channels
         self.register_buffer("filter", kaiser_sinc())
         self.register_buffer("kernel", kaiser_sinc(), persistent=False)
 
@@ -58,23 +59,24 @@ class Upsample2(_Resampler):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, T] -> [B, C, 2T]."""
         padded = functional.pad(x, (5, 5), mode="replicate")
-        kernel = self.kernel.to(x).expand(x.shape[1], -1, -1)
-        return 2 * functional.conv_transpose1d(padded, kernel, stride=2, groups=x.shape[1])[..., 15:-15]
+        kernel = self.kernel.to(x).expand(self.channels, -1, -1)
+        return 2 * functional.conv_transpose1d(padded, kernel, stride=2, groups=self.channels)[..., 15:-15]
 
 
 class _LowPass(_Resampler):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, 2T] -> [B, C, T]."""
         padded = functional.pad(x, (5, 6), mode="replicate")
-        return functional.conv1d(padded, self.kernel.to(x).expand(x.shape[1], -1, -1), stride=2, groups=x.shape[1])
+        kernel = self.kernel.to(x).expand(self.channels, -1, -1)
+        return functional.conv1d(padded, kernel, stride=2, groups=self.channels)
 
 
 class Downsample2(nn.Module):
     """Half the rate: replicate padding of 5 and 6, strided convolution. The nesting is that of official names."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.lowpass = _LowPass()
+        self.lowpass = _LowPass(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, 2T] -> [B, C, T]."""
@@ -88,8 +90,8 @@ class AntiAliasedSnake(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.act = SnakeBeta(channels)
-        self.upsample = Upsample2()
-        self.downsample = Downsample2()
+        self.upsample = Upsample2(channels)
+        self.downsample = Downsample2(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, T] -> [B, C, T]."""

@@ -17,6 +17,11 @@ MASKED = -1e4
 QUERY_BLOCK = 1024
 
 
+def frame_numbers(x: Tensor) -> Tensor:
+    """0 .. T-1 for x [B, C, T], int64 [T]; summed instead of counted, so that a traced graph follows any T."""
+    return torch.ones_like(x[0, 0], dtype=torch.int64).cumsum(0) - 1
+
+
 class ChannelNorm(nn.Module):
     """Layer norm over the channels of [B, C, T] (eps 1e-5), parameters named ``gamma`` and ``beta``."""
 
@@ -39,6 +44,8 @@ class Attention(nn.Module):
     def __init__(self, channels: int, heads: int, *, window: int | None = None, causal: bool = False) -> None:
         super().__init__()
         self.heads, self.width, self.window, self.causal = heads, channels // heads, window, causal
+        #: Queries at once; ``None`` for all of them, which a traced graph of any length needs.
+        self.query_block: int | None = QUERY_BLOCK
         self.conv_q = nn.Conv1d(channels, channels, 1)
         self.conv_k = nn.Conv1d(channels, channels, 1)
         self.conv_v = nn.Conv1d(channels, channels, 1)
@@ -51,11 +58,12 @@ class Attention(nn.Module):
         """x [B, H, T], mask [B, 1, T] of valid frames -> [B, H, T]."""
         query, key, value = (self._split(conv(x)) for conv in (self.conv_q, self.conv_k, self.conv_v))
         query = query * self.width**-0.5
-        blocks = [
-            self._attend(query[:, :, start : start + QUERY_BLOCK], key, value, mask, start)
-            for start in range(0, x.shape[2], QUERY_BLOCK)
-        ]
-        joined = blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=2)
+        rows = frame_numbers(x)
+        if self.query_block is None:
+            joined = self._attend(query, key, value, mask, rows)
+        else:
+            parts = zip(query.split(self.query_block, 2), rows.split(self.query_block), strict=True)
+            joined = torch.cat([self._attend(part, key, value, mask, at) for part, at in parts], dim=2)
         out: Tensor = self.conv_o(joined.transpose(2, 3).flatten(1, 2))
         return out
 
@@ -63,32 +71,31 @@ class Attention(nn.Module):
         """[B, H, T] -> [B, heads, T, width]."""
         return x.unflatten(1, (self.heads, self.width)).transpose(2, 3)
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, start: int) -> Tensor:
-        """Queries [B, heads, Q, width] at frames start .. start+Q-1 against all keys -> [B, heads, Q, width]."""
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
+        """Queries [B, heads, Q, width] at the frames ``rows`` [Q] against all keys -> [B, heads, Q, width]."""
         scores = query @ key.transpose(2, 3)
-        rows = torch.arange(start, start + query.shape[2], device=query.device)
-        columns = torch.arange(key.shape[2], device=query.device)
+        columns = frame_numbers(mask)
         if self.window is not None:
             offset = (columns[None] - rows[:, None] + self.window).clamp(-1, 2 * self.window + 1)
             inside = (offset >= 0) & (offset <= 2 * self.window)
             index = offset.clamp(0, 2 * self.window).expand(*query.shape[:2], -1, -1)
             position = (query @ self.emb_rel_k.transpose(1, 2)).gather(3, index)
             scores = scores + position * inside
-        valid = mask[:, :, None, :].bool() & mask[:, :, start : start + query.shape[2], None].bool()
+        valid = mask[:, :, None, :].bool() & mask.index_select(2, rows)[..., None].bool()
         if self.causal:
             valid = valid & (columns[None] <= rows[:, None])
         weights = functional.softmax(scores.masked_fill(~valid, MASKED), dim=3)
         out = weights @ value
         if self.window is not None:
-            out = out + self._banded(weights, rows, columns.shape[0]) @ self.emb_rel_v
+            out = out + self._banded(weights, rows, columns[-1]) @ self.emb_rel_v
         return out
 
-    def _banded(self, weights: Tensor, rows: Tensor, columns: int) -> Tensor:
-        """The weights of keys at relative positions -w..w: [B, heads, Q, T] -> [B, heads, Q, 2w+1], 0 outside."""
+    def _banded(self, weights: Tensor, rows: Tensor, last: Tensor) -> Tensor:
+        """The weights of keys at relative positions -w..w: [B, heads, Q, T] -> [B, heads, Q, 2w+1], 0 outside 0..last."""
         assert self.window is not None
         at = rows[:, None] + torch.arange(-self.window, self.window + 1, device=rows.device)
-        inside = (at >= 0) & (at < columns)
-        index = at.clamp(0, columns - 1).expand(*weights.shape[:2], -1, -1)
+        inside = (at >= 0) & (at <= last)
+        index = torch.minimum(at.clamp_min(0), last).expand(*weights.shape[:2], -1, -1)
         return weights.gather(3, index) * inside
 
 

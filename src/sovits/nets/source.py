@@ -58,6 +58,25 @@ def sine_at_frame_rate(f0: Tensor, hop: int, harmonics: int, sample_rate: int, i
     return (torch.sin(phase * (2 * math.pi)) * AMPLITUDE).float()
 
 
+def sine_for_export(f0: Tensor, hop: int, harmonics: int, sample_rate: int) -> Tensor:
+    """Harmonics as the exported graph computes them (spec section 13, M2): wraps found from interpolated phases.
+
+    Args:
+        f0: float32 [1, frames, 1] in Hz.
+
+    Returns:
+        ``AMPLITUDE * sin``, float32 [1, frames * hop, harmonics].
+    """
+    orders = torch.arange(1, harmonics + 1, device=f0.device, dtype=f0.dtype)
+    turns = (f0 * orders / sample_rate) % 1
+    upsampled = functional.interpolate(turns.transpose(1, 2), scale_factor=float(hop), mode="nearest").transpose(1, 2)
+    summed = (cumulative_phase(turns) * hop).transpose(1, 2)
+    wrapped = functional.interpolate(summed, scale_factor=float(hop), mode="linear", align_corners=True) % 1
+    wrapped = wrapped.transpose(1, 2)
+    shift = functional.pad(-(wrapped[:, 1:] < wrapped[:, :-1]).to(turns), (0, 0, 1, 0))
+    return torch.sin(cumulative_phase(upsampled + shift) * (2 * math.pi)) * AMPLITUDE
+
+
 class HarmonicSource(nn.Module):
     """Nine harmonics, voicing noise and a learned mix: F0 at frame rate -> excitation at sample rate.
 
@@ -80,7 +99,18 @@ class HarmonicSource(nn.Module):
             sine = sine_at_frame_rate(frames, hop, self.harmonics, self.sample_rate, phase)
         else:
             sine = sine_at_sample_rate(samples, self.harmonics, self.sample_rate, phase)
-        voiced = (samples > 0).to(f0)
+        return self.mix(sine, samples, torch.from_numpy(noise.normal("source noise", tuple(sine.shape))).to(f0))
+
+    def mix(self, sine: Tensor, f0: Tensor, random: Tensor) -> Tensor:
+        """Add noise by voicing and mix the harmonics.
+
+        Args:
+            sine, random: [B, samples, harmonics]. ``f0``: [B, samples, 1] in Hz.
+
+        Returns:
+            [B, 1, samples].
+        """
+        voiced = (f0 > 0).to(sine)
         spread = voiced * VOICED_NOISE + (1 - voiced) * (AMPLITUDE / 3)
-        random = torch.from_numpy(noise.normal("source noise", tuple(sine.shape))).to(f0)
-        return torch.tanh(functional.linear(sine * voiced + spread * random, self.l_linear.weight, self.l_linear.bias)).transpose(1, 2)
+        mixed: Tensor = torch.tanh(self.l_linear(sine * voiced + spread * random))
+        return mixed.transpose(1, 2)

@@ -13,7 +13,7 @@ from sovits import __version__
 from sovits.core.device import Compute
 from sovits.core.errors import AudioError, PathError, VoiceError
 from sovits.core.hashing import file_hash, options_hash
-from sovits.core.progress import SILENT, Cancel, Progress
+from sovits.core.progress import SILENT, Cancel, Progress, Stage
 from sovits.core.rng import SeededNoise
 from sovits.engines.engine import Engine
 from sovits.options.convert import ConvertOptions
@@ -178,7 +178,7 @@ def convert_files(
         CancelledError: ``cancel`` was raised; files in work leave nothing behind, finished ones stay.
         MissingDependencyError, MissingWeightsError: no file of the batch could be converted.
     """
-    with progress.stage("files", len(tasks), "files") as stage:
+    with progress.stage("files", len(tasks), "files") if len(tasks) > 1 else Stage() as stage:
         for index, outcome in run_all(job, tasks, jobs, progress, cancel or Cancel()):
             stage.advance()
             task = tasks[index]

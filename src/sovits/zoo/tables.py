@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sovits.core.device import Compute
 from sovits.core.registry import Entry, Registry
 from sovits.features.pitch.contour import PitchPredictor
 from sovits.features.pitch.sampling import Checked
 from sovits.options.pitch import PitchOptions
+
+if TYPE_CHECKING:
+    from sovits.features.content.encoders import ContentEncoder
 
 #: Pitch trackers. A factory is called ``factory(options, weights, compute)``. Facts: ``low`` and ``high``, what the
 #: tracker can hear at most, in Hz (options narrow it); ``weights``, the name of the official file it needs, or nothing.
@@ -31,6 +35,51 @@ PITCH: Registry[PitchPredictor] = Registry(
     },
     group="sovits.pitch",
 )
+
+_ENCODERS = "sovits.features.content.encoders"
+
+#: Content encoders by the names that configs use as ``speech_encoder``; called ``factory(weights, compute)``.
+#: Facts: ``dim``, the width of the features; ``weights``, the name of the official file.
+CONTENT: Registry[ContentEncoder] = Registry(
+    "content encoder",
+    {
+        name: Entry(f"{_ENCODERS}:{factory}", {"dim": dim, "weights": weights}, extra="neural")
+        for name, factory, dim, weights in (
+            ("vec768l12", "vec768l12", 768, "contentvec"),
+            ("vec256l9", "vec256l9", 256, "contentvec"),
+            ("hubertsoft", "hubertsoft", 256, "hubertsoft"),
+            ("whisper-ppg", "whisper", 1024, "whisper-medium"),
+            ("whisper-ppg-large", "whisper", 1280, "whisper-large-v2"),
+            ("cnhubertlarge", "cnhubertlarge", 1024, "cnhubertlarge"),
+            ("dphubert", "dphubert", 768, "dphubert"),
+            ("wavlmbase+", "wavlm", 768, "wavlm-base-plus"),
+            ("vec256l9-onnx", "onnx_256", 256, "vec256l9-onnx"),
+            ("vec256l12-onnx", "onnx_256", 256, "vec256l12-onnx"),
+            ("vec768l9-onnx", "onnx_768", 768, "vec768l9-onnx"),
+            ("vec768l12-onnx", "onnx_768", 768, "vec768l12-onnx"),
+            ("hubertsoft-onnx", "onnx_256", 256, "hubertsoft-onnx"),
+        )
+    },
+    group="sovits.content",
+)
+
+
+def content_encoder(name: str, *, models: Path | None = None, compute: Compute | None = None) -> ContentEncoder:
+    """The content encoder of a name, loaded and ready; share it between calls and threads.
+
+    Raises:
+        OptionError: an unknown name.
+        MissingDependencyError: torch is not installed.
+        MissingWeightsError: the weight file is not there; says which file goes where.
+        CheckpointError: the file holds something else.
+    """
+    factory = CONTENT.factory(name)
+    weights = None
+    if file := CONTENT.facts(name).get("weights", ""):
+        from sovits.zoo.weights import locate
+
+        weights = locate(file, models)
+    return factory(weights, compute or Compute())
 
 
 def pitch_predictor(

@@ -1,14 +1,43 @@
-"""``Voice``: what a user converts to. Either reference clips alone, or a folder that holds a card and clips or models."""
+"""``Voice``: what a user converts to. Reference clips alone, a folder with clips, or a folder with a trained model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sovits.core.errors import PathError, VoiceError
 
+if TYPE_CHECKING:
+    from sovits.zoo.cards import Card
+
 #: Suffixes that count as clips when a folder is given as a voice.
 CLIP_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".wma", ".aiff", ".aif"})
+#: Suffixes under which trained models lie; what a file is, its content decides.
+WEIGHT_SUFFIXES = frozenset({".pth", ".pt", ".ckpt", ".safetensors"})
+#: Names inside the folder of an imported voice.
+MODEL, CONFIG, CLUSTERS = "model.safetensors", "config.json", "kmeans.safetensors"
+DIFFUSION, DIFFUSION_CONFIG = "diffusion.safetensors", "diffusion.yaml"
+INDEXES = ("retrieval.pkl", "retrieval.index")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The files of a trained so-vits-svc voice; each is read by content, so ``.pth`` and ``.safetensors`` both do.
+
+    Attributes:
+        weights, config: the generator and its ``config.json``.
+        diffusion, diffusion_config: shallow diffusion and its YAML, both or none.
+        clusters: k-means centres.
+        index: retrieval indexes by speaker id.
+    """
+
+    weights: Path
+    config: Path
+    diffusion: Path | None = None
+    diffusion_config: Path | None = None
+    clusters: Path | None = None
+    index: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -19,11 +48,17 @@ class Voice:
         name: what it is called in messages and file names.
         references: recordings of the target, at least one for the built-in converter.
         folder: the voice's folder if it has one.
+        model: its trained model; ``None`` for a voice of recordings alone.
+        speaker: the speaker of the model to sing as; empty means the first.
+        card: what is known about it; ``None`` for a folder that was never imported.
     """
 
     name: str
     references: tuple[Path, ...] = ()
     folder: Path | None = None
+    model: ModelFiles | None = None
+    speaker: str = ""
+    card: Card | None = None
 
 
 def from_references(clips: list[Path]) -> Voice:
@@ -47,24 +82,96 @@ def from_references(clips: list[Path]) -> Voice:
 
 
 def find(name_or_folder: str, voices_folder: Path) -> Voice:
-    """A voice by the path of its folder, or by name below ``voices_folder``.
+    """A voice by the path of its folder or model file, or by name below ``voices_folder``.
+
+    A folder of so-vits-svc that was never imported does as well.
 
     Raises:
-        VoiceError: no such voice, or a folder without clips.
+        VoiceError: no such voice, or a folder without clips and model.
+        CheckpointError: a model file that cannot be used.
     """
-    for folder in (Path(name_or_folder), voices_folder / name_or_folder):
+    path = Path(name_or_folder)
+    if path.suffix.lower() in WEIGHT_SUFFIXES and path.is_file():
+        return _of_upstream(path, ())
+    for folder in (path, voices_folder / name_or_folder):
         if folder.is_dir():
-            clips = clips_of(folder)
-            if not clips:
-                raise VoiceError(
-                    f"the voice folder {folder} holds no recordings", hint="put some audio clips of the target in it"
-                )
-            return Voice(folder.name, tuple(clips), folder)
-    known = sorted(item.name for item in voices_folder.iterdir() if item.is_dir()) if voices_folder.is_dir() else []
+            return open_folder(folder)
+    known = sorted(item.name for item in folders_in(voices_folder))
     raise VoiceError(
         f"no voice '{name_or_folder}'",
         hint=f"known in {voices_folder}: {', '.join(known) or 'none'}; or give --reference CLIP",
     )
+
+
+def open_folder(folder: Path) -> Voice:
+    """The voice in a folder: an imported one, one of so-vits-svc as it is, or recordings.
+
+    Raises:
+        VoiceError: neither clips nor a model; or an imported voice without its model.
+        CheckpointError: a model file that cannot be used.
+        OptionError: a card that cannot be read.
+    """
+    from sovits.zoo.cards import CARD_NAME
+
+    clips = tuple(clips_of(folder))
+    if (folder / CARD_NAME).is_file():
+        return _of_card(folder, clips)
+    if any(path.suffix.lower() in WEIGHT_SUFFIXES for path in folder.rglob("*")):
+        return _of_upstream(folder, clips)
+    if not clips:
+        raise VoiceError(
+            f"the voice folder {folder} holds no recordings and no model",
+            hint="put some audio clips of the target, or a model file and its config.json, in it",
+        )
+    return Voice(_name(folder), clips, folder)
+
+
+def _of_card(folder: Path, clips: tuple[Path, ...]) -> Voice:
+    from sovits.zoo.cards import read_card
+
+    card = read_card(folder)
+
+    def part(*names: str) -> Path | None:
+        return next((folder / name for name in names if (folder / name).is_file()), None)
+
+    if card.kind == "clips":
+        if not clips:
+            raise VoiceError(f"the voice folder {folder} holds no recordings", hint=f"add '{card.name}' again")
+        return Voice(_name(folder), clips, folder, card=card)
+    weights, config = part(MODEL), part(CONFIG)
+    if weights is None or config is None:
+        missing = MODEL if weights is None else CONFIG
+        raise VoiceError(f"the voice folder {folder} lacks its {missing}", hint=f"add '{card.name}' again")
+    diffusion, settings = part(DIFFUSION), part(DIFFUSION_CONFIG)
+    model = ModelFiles(
+        weights,
+        config,
+        diffusion if settings else None,
+        settings if diffusion else None,
+        part(CLUSTERS),
+        part(*INDEXES),
+    )
+    return Voice(_name(folder), clips, folder, model, card.speaker, card)
+
+
+def _of_upstream(path: Path, clips: tuple[Path, ...]) -> Voice:
+    from sovits.zoo.scanning import scan
+
+    found = scan(path)
+    folder = path if path.is_dir() else path.parent
+    return Voice(_name(path), clips, folder, found.files)
+
+
+def _name(path: Path) -> str:
+    # `--voice .` has no name of its own.
+    return path.stem if path.is_file() else path.name or path.resolve().name
+
+
+def folders_in(voices_folder: Path) -> list[Path]:
+    """The folders of the voices, hidden ones (work in progress) left out."""
+    if not voices_folder.is_dir():
+        return []
+    return sorted(item for item in voices_folder.iterdir() if item.is_dir() and not item.name.startswith("."))
 
 
 def clips_of(folder: Path) -> list[Path]:

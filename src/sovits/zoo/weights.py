@@ -61,6 +61,56 @@ OFFICIAL: dict[str, Official] = {
         size=1962363,
         sha256="d4993eea36ed1a0ad9ac549c740dae5265b049ce72004f00c2f59e01c0be8432",
     ),
+    "contentvec": Official(
+        ("pretrain/checkpoint_best_legacy_500.pt", "checkpoint_best_legacy_500.pt", "pretrain/hubert_base.pt"),
+        "ibm.ent.box.com, checkpoint_best_legacy_500.pt; huggingface.co, lj1995/VoiceConversionWebUI, hubert_base.pt, "
+        "of 189507909 bytes does as well",
+        size=1330114945,
+        sha256="60d936ec5a566776fc392e69ad8b630d14eb588111233fe313436e200a7b187b",
+    ),
+    "hubertsoft": Official(
+        ("pretrain/hubert-soft-0d54a1f4.pt", "hubert-soft-0d54a1f4.pt"),
+        "github.com/bshall/hubert, release v0.1, hubert-soft-0d54a1f4.pt",
+    ),
+    "whisper-medium": Official(
+        ("pretrain/medium.pt", "medium.pt"),
+        "openai/whisper, medium.pt",
+        sha256="345ae4da62f9b3d59415adc60127b97c714f32e89e936602e85993674d08dcb1",
+    ),
+    "whisper-large-v2": Official(
+        ("pretrain/large-v2.pt", "large-v2.pt"),
+        "openai/whisper, large-v2.pt",
+        sha256="81f7c96c852ee8fc832187b0132e569d6c3065a3252ed18e56effd0b6a73e524",
+    ),
+    "cnhubertlarge": Official(
+        ("pretrain/chinese-hubert-large-fairseq-ckpt.pt", "chinese-hubert-large-fairseq-ckpt.pt"),
+        "huggingface.co, TencentGameMate/chinese-hubert-large, chinese-hubert-large-fairseq-ckpt.pt",
+    ),
+    "dphubert": Official(
+        ("pretrain/DPHuBERT-sp0.75.pth", "DPHuBERT-sp0.75.pth"),
+        "huggingface.co, pyf98/DPHuBERT, DPHuBERT-sp0.75.pth",
+    ),
+    "wavlm-base-plus": Official(
+        ("pretrain/WavLM-Base+.pt", "WavLM-Base+.pt"), "github.com/microsoft/unilm, wavlm, WavLM-Base+.pt"
+    ),
+    **{
+        f"{name}-onnx": Official(
+            (f"pretrain/{file}.onnx", f"{file}.onnx"), f"huggingface.co, NaruseMioShirakana/MoeSS-SUBModel, {file}.onnx"
+        )
+        for name, file in (
+            ("vec256l9", "vec-256-layer-9"),
+            ("vec256l12", "vec-256-layer-12"),
+            ("vec768l9", "vec-768-layer-9"),
+            ("vec768l12", "vec-768-layer-12"),
+            ("hubertsoft", "hubert-soft"),
+        )
+    },
+    "nsf-hifigan": Official(
+        ("pretrain/nsf_hifigan/model", "nsf_hifigan/model"),
+        "github.com/openvpi/vocoders, release nsf-hifigan-v1, nsf_hifigan_20221211.zip (model and config.json)",
+        size=56825430,
+        sha256="2c576b63b7ed952161b70fad34e0562ace502ce689195520d8a2a6c051de29d6",
+    ),
 }
 
 

@@ -44,8 +44,8 @@ def cli(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture
 def vowel(tmp_path: Path) -> Path:
-    """A sung "ah" at 150 Hz, 1.2 s, 16 kHz."""
-    return store(tmp_path / "vowel.wav", sounds.vowel(150.0, 1.2, 16000))
+    """A sung "ah" at 150 Hz, 0.8 s, 16 kHz."""
+    return store(tmp_path / "vowel.wav", sounds.vowel(150.0, 0.8, 16000))
 
 
 @pytest.fixture

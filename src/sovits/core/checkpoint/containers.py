@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sovits.core.checkpoint.limits import Budget, Limits, check
+from sovits.core.checkpoint.mapped import printable
 from sovits.core.checkpoint.pickles import Buildable, LongText, Name
 from sovits.core.checkpoint.tensors import FORMATS, Latin1, LazyTensor, Storage, numpy_format, tensor
 from sovits.core.errors import CorruptFileError, UnsafeFileError
@@ -143,7 +144,7 @@ class Table:
             return found
         if len(title) < 200 and "." not in name and _FOREIGN.fullmatch(title):
             return Name(title, lambda *arguments: Foreign(title, arguments))
-        shown = title[:120].encode("unicode_escape", "surrogatepass").decode("ascii", "replace")
+        shown = printable(title, 120)
         raise UnsafeFileError(
             f"{self._where} asks for '{shown}', which official weight files do not hold; nothing was run or loaded",
             hint="get the file from its official source, or have it converted to safetensors by someone you trust",

@@ -13,6 +13,15 @@ from sovits.core.checkpoint.limits import Limits, check
 from sovits.core.errors import CorruptFileError, PathError
 
 
+def printable(text: str, length: int = 120) -> str:
+    """A text from a file as messages may show it: one line, cut, control characters as ``\\x1b``.
+
+    No codec is used: the first use of one would import a module while an untrusted file is being read.
+    """
+    shown = text[:length] + ("…" if len(text) > length else "")
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in shown)
+
+
 @dataclass(frozen=True)
 class MappedFile:
     """A read-only mapping of a regular file. It closes when the last array that looks into it is gone."""
@@ -28,7 +37,7 @@ class MappedFile:
     @property
     def name(self) -> str:
         """The path as messages show it; control characters are escaped."""
-        return str(self.path).encode("unicode_escape", "surrogateescape").decode("ascii", "replace")
+        return printable(str(self.path), 4096)
 
     def slice(self, start: int, length: int, what: str) -> memoryview:
         """``length`` bytes from ``start``.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from sovits.core.checkpoint.mapped import printable
 from sovits.core.checkpoint.tensors import LazyTensor
 from sovits.core.checkpoint.value import Checkpoint
 from sovits.core.errors import WrongModelError
@@ -51,7 +52,7 @@ def match(
         if name in held and held[name].shape != tuple(shape)
     ]
     problems = [
-        f"{len(names)} {what}: {', '.join(names[:_LISTED])}{' …' if len(names) > _LISTED else ''}"
+        f"{len(names)} {what}: {', '.join(printable(name) for name in names[:_LISTED])}{' …' if len(names) > _LISTED else ''}"
         for what, names in (("missing", missing), ("left over", surplus), ("of another shape", differing))
         if names
     ]

@@ -19,6 +19,7 @@ import numpy as np
 from sovits.core.checkpoint import native_child
 from sovits.core.checkpoint.indexes import RetrievalIndex
 from sovits.core.checkpoint.limits import Limits
+from sovits.core.checkpoint.mapped import printable
 from sovits.core.checkpoint.tensors import Array
 from sovits.core.errors import CheckpointError, CorruptFileError, LimitExceededError, MissingDependencyError
 
@@ -99,7 +100,7 @@ def _answer(pipe: IO[bytes], memory: int, where: str) -> tuple[dict[str, Any], d
 
 
 def _error(facts: dict[str, Any], where: str) -> CheckpointError | MissingDependencyError:
-    message = str(facts["message"])[:300].encode("unicode_escape").decode("ascii")
+    message = printable(str(facts["message"]), 300)
     if facts["error"] == "missing":
         return MissingDependencyError(
             f"{where} needs the package '{message}'", hint=f"install it with: pip install {message}"

@@ -100,7 +100,7 @@ def main(task: str, path: str, start: str, length: str, memory: str, seconds: st
         facts["arrays"] = [[name, array.dtype.kind, list(array.shape)] for name, array in arrays]
     except ModuleNotFoundError as error:
         facts = {"error": "missing", "message": {"faiss": "faiss-cpu"}.get(error.name or "", error.name or task)}
-    except MemoryError:
+    except (MemoryError, ImportError):  # a native library that cannot be mapped is an ImportError
         facts = {"error": "memory", "message": ""}
     except Exception as error:
         facts = {"error": "refused", "message": str(error) or type(error).__name__}

@@ -16,7 +16,7 @@ import numpy as np
 
 from sovits.core.atomic import replacing
 from sovits.core.checkpoint.limits import Budget, Limits, check
-from sovits.core.checkpoint.mapped import MappedFile
+from sovits.core.checkpoint.mapped import MappedFile, printable
 from sovits.core.checkpoint.tensors import FORMATS, Array, LazyTensor, NumberFormat, Storage, Tensors, tensor
 from sovits.core.errors import CorruptFileError, OptionError, WrongModelError
 
@@ -67,7 +67,9 @@ def read_safetensors(mapped: MappedFile, limits: Limits) -> tuple[dict[str, Lazy
         storage = Storage(form, (end - begin) // form.bytes, numbers[begin:end], mapped.name)
         view = tensor(storage, shape, None, 0, mapped.name)
         if view.size * form.bytes != end - begin:
-            raise CorruptFileError(f"{mapped.name}: the tensor '{name[:80]}' does not fit its place in the file")
+            raise CorruptFileError(
+                f"{mapped.name}: the tensor '{printable(name, 80)}' does not fit its place in the file"
+            )
         found[name] = view
         spans.append((begin, end))
     spans.sort()
@@ -102,16 +104,18 @@ def _no_constant(text: str) -> None:
 
 def _row(mapped: MappedFile, name: str, row: Any, size: int) -> tuple[NumberFormat, list[int], int, int]:
     if not isinstance(row, dict) or set(row) != {"dtype", "shape", "data_offsets"}:
-        raise CorruptFileError(f"{mapped.name}: the tensor '{name[:80]}' is not described as the format asks")
+        raise CorruptFileError(f"{mapped.name}: the tensor '{printable(name, 80)}' is not described as the format asks")
     code, shape, offsets = row["dtype"], row["shape"], row["data_offsets"]
     if not isinstance(code, str) or code not in _CODES:
-        raise WrongModelError(f"{mapped.name}: the number format {str(code)[:20]!r} of '{name[:80]}' is not supported")
+        raise WrongModelError(
+            f"{mapped.name}: the number format '{printable(str(code), 20)}' of '{printable(name, 80)}' is not supported"
+        )
     if not isinstance(shape, list) or not isinstance(offsets, list) or len(offsets) != 2:
-        raise CorruptFileError(f"{mapped.name}: the tensor '{name[:80]}' is not described as the format asks")
+        raise CorruptFileError(f"{mapped.name}: the tensor '{printable(name, 80)}' is not described as the format asks")
     begin, end = offsets
     if type(begin) is not int or type(end) is not int or not 0 <= begin <= end <= size:
         raise CorruptFileError(
-            f"{mapped.name}: the tensor '{name[:80]}' lies outside the file", hint="download it again"
+            f"{mapped.name}: the tensor '{printable(name, 80)}' lies outside the file", hint="download it again"
         )
     return FORMATS[_CODES[code]], shape, begin, end
 

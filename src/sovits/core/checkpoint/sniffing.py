@@ -225,7 +225,7 @@ def _kmeans(view: View) -> tuple[str, dict[str, Any]]:
 def _s1(view: View) -> tuple[str, dict[str, Any]]:
     prefix = "model." if view.any(r"^model\.ar_") else ""
     phones = view.size(f"{prefix}ar_text_embedding.word_embeddings.weight")
-    facts = {
+    facts: dict[str, Any] = {
         "phone_rows": phones,
         "width": view.size(f"{prefix}ar_text_embedding.word_embeddings.weight", 1),
         "layers": view.layers(f"{prefix}h.layers."),

@@ -6,7 +6,7 @@ from typing import Any
 
 from sovits.core.checkpoint.containers import Table
 from sovits.core.checkpoint.limits import Limits
-from sovits.core.checkpoint.mapped import MappedFile
+from sovits.core.checkpoint.mapped import MappedFile, printable
 from sovits.core.checkpoint.pickles import Budgets, Machine, Name
 from sovits.core.checkpoint.tensors import NumberFormat, Storage
 from sovits.core.checkpoint.zips import Zip
@@ -38,13 +38,13 @@ def read_torch_zip(mapped: MappedFile, archive: Zip, limits: Limits) -> Any:
             name = f"{root}/data/{key}"
             if name not in archive.members:
                 raise CorruptFileError(
-                    f"{mapped.name}: the numbers '{name[:80]}' are missing", hint="download it again"
+                    f"{mapped.name}: the numbers '{printable(name, 80)}' are missing", hint="download it again"
                 )
             if not 0 <= count * form.bytes <= archive.members[name].size:
                 raise CorruptFileError(f"{mapped.name}: the record '{name}' is shorter than its storage")
             found = storages[key, form.name] = Storage(form, count, archive.read(name), mapped.name)
         if found.count != count:
-            raise CorruptFileError(f"{mapped.name}: the storage '{key[:80]}' is given two sizes")
+            raise CorruptFileError(f"{mapped.name}: the storage '{printable(key, 80)}' is given two sizes")
         return found
 
     budgets = Budgets(limits, mapped.name)

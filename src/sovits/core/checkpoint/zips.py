@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass
 
 from sovits.core.checkpoint.limits import Budget, Limits, check
-from sovits.core.checkpoint.mapped import MappedFile
+from sovits.core.checkpoint.mapped import MappedFile, printable
 from sovits.core.errors import CorruptFileError, UnsafeFileError
 
 _END, _END64, _LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
@@ -181,7 +181,7 @@ def _name(mapped: MappedFile, raw: bytes) -> str:
         raise _corrupt(mapped, "a member name") from error
     parts = name.rstrip("/").split("/")
     if not name.isprintable() or "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
-        shown = name[:80].encode("unicode_escape").decode("ascii")
+        shown = printable(name, 80)
         raise UnsafeFileError(f"{mapped.name}: the member name '{shown}' points outside the archive", hint=_TAMPERED)
     return name
 

@@ -185,7 +185,7 @@ def viterbi(salience: Salience, *, start: int | None = None, width: int = 12) ->
     return path
 
 
-def clean(pitch: Track, periodicity: Track, level: Track, threshold: float) -> tuple[Hz, Track]:
+def clean(pitch: Track, periodicity: Track, level: Track, threshold: float, *, smooth: bool = True) -> tuple[Hz, Track]:
     """From what the net says to an F0 track (specification, section 5).
 
     Median of three on the periodicity, silent frames to 0, frames below the threshold missing, mean of three on the
@@ -195,13 +195,14 @@ def clean(pitch: Track, periodicity: Track, level: Track, threshold: float) -> t
         pitch, periodicity: float64 [frames], Hz and 0..1.
         level: float64 [frames], A-weighted dB of full scale; see :func:`a_weighted_level`.
         threshold: least periodicity of a voiced frame.
+        smooth: whether the mean is taken; it blurs by the hop and pulls the ends of a glide inwards.
 
     Returns:
         Hz float64 [frames], 0 where unvoiced, and the periodicity that was compared with the threshold.
     """
     kept = np.where(level < SILENCE_DB, 0.0, median3(periodicity))
-    smooth = mean3(np.where(kept < threshold, np.nan, pitch))
-    return np.nan_to_num(smooth, nan=0.0).astype(np.float64), kept
+    track = np.where(kept < threshold, np.nan, pitch)
+    return np.nan_to_num(mean3(track) if smooth else track, nan=0.0).astype(np.float64), kept
 
 
 def a_weighting(hz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -303,7 +304,8 @@ class CrepePredictor:
         if count == 0:
             return Contour(np.zeros(0), np.zeros(0, bool), hop, sample_rate, np.zeros(0))
         centres = centres_at(hop, sample_rate, count, len(at_16k))
-        hz, confidence = clean(*self.raw(at_16k, centres), THRESHOLD if self._threshold is None else self._threshold)
+        threshold = THRESHOLD if self._threshold is None else self._threshold
+        hz, confidence = clean(*self.raw(at_16k, centres), threshold, smooth=False)
         return Contour(hz, hz > 0, hop, sample_rate, confidence)
 
     def svc_f0(self, samples: Samples, sample_rate: int, hop: int) -> tuple[Floats, Singles]:

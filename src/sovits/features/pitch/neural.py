@@ -88,9 +88,9 @@ def computing(compute: Compute) -> Iterator[None]:
 
 
 def at_least(samples: Samples, length: int) -> Samples:
-    """``samples``, contiguous, followed by as much silence as it takes to be ``length`` long."""
+    """``samples``, as torch takes arrays (copied if read-only), with silence after them up to ``length``."""
     if len(samples) >= length:
-        return np.ascontiguousarray(samples)
+        return np.require(samples, requirements=["C", "W"])
     return np.pad(samples, (0, length - len(samples)))
 
 

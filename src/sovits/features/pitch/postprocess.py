@@ -128,7 +128,7 @@ def coarse_bins(hz: npt.ArrayLike, rule: CoarseRule = "4.1") -> npt.NDArray[np.i
     mel = np.float32(1127) * np.log(1 + np.asarray(hz, np.float32) / np.float32(700))
     place = np.where(mel > 0, mel * scale - np.float32((BINS - 2) / (high - low) * low - 1), mel)
     if rule == "4.0":
-        return np.clip(np.floor(place + 0.5), 1, BINS - 1).astype(np.int64)
+        return np.asarray(np.clip(np.floor(place + 0.5), 1, BINS - 1), np.int64)
     bins = np.asarray(np.maximum(np.rint(place), 1), np.int64)
     return np.asarray(np.where(bins >= BINS, 0, bins))
 

@@ -140,7 +140,9 @@ class _Frame:
         shape = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1, self.window + 1) / (self.window + 1))
         self.shape = shape
         own = np.fft.irfft(np.abs(np.fft.rfft(shape, self.transform)) ** 2, self.transform)[: self.lags]
-        self.own = own / own[0]
+        # Near its full length the window's own autocorrelation vanishes: lags out there count as uncorrelated. That
+        # concerns only the interpolation's far ends, where the floor is so high that a window holds few samples.
+        self.own = np.where(np.arange(self.lags) < 0.75 * self.window, own / own[0], np.inf)
 
     def correlate(self, samples: Samples, centres: Ints, mean: float) -> tuple[Floats, Floats]:
         """Normalised autocorrelation and local peak of the frames around ``centres``.

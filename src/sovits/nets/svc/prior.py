@@ -22,10 +22,15 @@ class PriorEncoder(nn.Module):
         self.enc_ = RelativeEncoder(hidden, inner, heads, layers, kernel, dropout)
         self.proj = nn.Conv1d(hidden, 2 * latent, 1)
 
+    def statistics(self, x: Tensor, mask: Tensor, bins: Tensor) -> tuple[Tensor, Tensor]:
+        """x [B, H, T], mask [B, 1, T], bins int64 [B, T] -> mean and log scale, each [B, latent, T]."""
+        x = x + self.f0_emb(bins).transpose(1, 2)
+        mean, log_scale = (self.proj(self.enc_(x * mask, mask)) * mask).split(self.latent, dim=1)
+        return mean, log_scale
+
     def forward(
         self, x: Tensor, mask: Tensor, bins: Tensor, noise: Noise, scale: float = 1.0
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """x [B, H, T], mask [B, 1, T], bins int64 [B, T] -> z, mean, log scale, each [B, latent, T]."""
-        x = x + self.f0_emb(bins).transpose(1, 2)
-        mean, log_scale = (self.proj(self.enc_(x * mask, mask)) * mask).split(self.latent, dim=1)
+        """As :meth:`statistics`, and a draw: z, mean, log scale, each [B, latent, T]."""
+        mean, log_scale = self.statistics(x, mask, bins)
         return draw_latent(mean, log_scale, noise, "prior", scale) * mask, mean, log_scale

@@ -157,7 +157,10 @@ class HifiGan(nn.Module):
         Returns:
             [B, 1, T * hop], within +-1.
         """
-        source = self.m_source(f0, self.config.hop, noise).to(x)
+        return self.decode(x, self.m_source(f0, self.config.hop, noise).to(x), g)
+
+    def decode(self, x: Tensor, source: Tensor, g: Tensor | None = None) -> Tensor:
+        """As :meth:`forward`, with the excitation [B, 1, T * hop] given."""
         x = self.conv_pre(x)
         if self.cond is not None and g is not None:
             x = x + self.cond(g)

@@ -222,6 +222,13 @@ def test_index_written_by_faiss_itself(save):
     assert np.mean(nearest == found.list_of) > 0.99
 
 
+@pytest.mark.parametrize("limits", [Limits(native_seconds=0.001), Limits(native_bytes=20 << 20)])
+def test_the_child_process_is_limited_in_time_and_memory(save, limits):
+    path = save("a.index", forge.flat_index(np.ones((4, 3), np.float32)))
+    with pytest.raises(LimitExceededError, match="parsing took"):
+        read_indexes(path, limits=limits)
+
+
 def test_an_index_that_is_none_is_named(save):
     with pytest.raises(WrongModelError, match="holds no retrieval index"):
         read_indexes(save("m.pth", forge.torch_zip({"model": tensors()})))
@@ -303,6 +310,12 @@ def test_what_is_no_weight_file_is_said_to_be_none(save, data, words):
 def test_other_globals_are_named_in_the_refusal(save):
     with pytest.raises(UnsafeFileError, match=r"'sklearn\.cluster\._kmeans\.KMeans'"):
         read(save("k.pkl", forge.PROTOCOL + forge.name("sklearn.cluster._kmeans", "KMeans") + b")\x81."))
+
+
+def test_messages_show_the_path_but_no_control_characters(save):
+    with pytest.raises(CorruptFileError) as caught:
+        read(save("голос 声 '$(x)'\x1b[2J.pth", b"nothing"))
+    assert "голос 声 '$(x)'\\x1b[2J.pth" in caught.value.message
 
 
 def test_torchscript_is_refused(save):

@@ -73,3 +73,16 @@ def test_praat_s_frames_are_centred_in_the_sound() -> None:
     assert len(praat.centred_track(np.ones(2645, np.float32), RATE, hop, praat.Settings())) == 0
     f0, voiced = svc_f0(sounds.vowel(200, 0.02).samples, RATE, hop, "pm")
     assert f0.tolist() == voiced.tolist() == [0]
+
+
+@pytest.mark.parametrize(("floor", "ceiling"), [(20.0, 4000.0), (950.0, 1050.0), (900.0, 4000.0)])
+@pytest.mark.parametrize("rate", [8000, 192000])
+def test_extreme_ranges(floor: float, ceiling: float, rate: int) -> None:
+    """Windows of a few samples or of many thousand: finite values inside the range, no warning."""
+    tracker = praat.PraatPredictor(praat.Settings(floor, ceiling))
+    with np.errstate(all="raise", under="ignore"):
+        track = tracker.track(sounds.with_noise(sounds.tone(1000.5, 0.2, rate), 60).samples, rate, rate // 100)
+    found = track.hz[track.voiced]
+    assert len(found) > 10
+    assert found.min() >= floor
+    assert found.max() <= ceiling
