@@ -165,6 +165,19 @@ def svc_chunks(samples: npt.ArrayLike, sample_rate: int, times: SlicerTimes = SV
     return _segments(cuts, frames.hop, length)
 
 
+def svc_segments(source: AudioSource, times: SlicerTimes = SVC) -> tuple[list[Segment], int]:
+    """:func:`svc_chunks` of a stream of any length, and that length in samples.
+
+    Args:
+        source: any number of channels, walked through once; the channels' mean is listened to.
+    """
+    frames = times.frames(source.sample_rate)
+    levels, length = _stream_levels(source, frames)
+    if _left_whole(length, frames, times):
+        return [Segment(0, length, silent=False)], length
+    return _segments(find_cuts(levels, frames), frames.hop, length), length
+
+
 def gsv_ranges(samples: npt.ArrayLike, sample_rate: int, times: SlicerTimes = GSV) -> list[Segment]:
     """The pieces that GPT-SoVITS's slicer keeps, all voiced.
 

@@ -89,10 +89,15 @@ class HarmonicSource(nn.Module):
         self.sample_rate, self.harmonics, self.frame_rate_phase = sample_rate, harmonics, frame_rate_phase
         self.l_linear = nn.Linear(harmonics, 1)
 
-    def forward(self, f0: Tensor, hop: int, noise: Noise) -> Tensor:
-        """f0 float32 [B, frames] in Hz (0 unvoiced), hop in samples -> [B, 1, frames * hop]."""
-        phase = torch.from_numpy(noise.uniform("source phase", (f0.shape[0], self.harmonics))).to(f0)
-        phase = torch.cat([torch.zeros_like(phase[:, :1]), phase[:, 1:]], dim=1)
+    def forward(self, f0: Tensor, hop: int, noise: Noise, start: Tensor | None = None) -> Tensor:
+        """f0 float32 [B, frames] in Hz (0 unvoiced), hop in samples -> [B, 1, frames * hop].
+
+        ``start`` [B, harmonics] in turns goes on where an earlier window ended; ``None`` draws phases anew.
+        """
+        if start is None:
+            drawn = torch.from_numpy(noise.uniform("source phase", (f0.shape[0], self.harmonics))).to(f0)
+            start = torch.cat([torch.zeros_like(drawn[:, :1]), drawn[:, 1:]], dim=1)
+        phase = start
         frames = f0.unsqueeze(2)
         samples = frames.repeat_interleave(hop, dim=1)
         if self.frame_rate_phase:

@@ -1,4 +1,4 @@
-"""Options of singing voice conversion with a so-vits-svc model; defaults are those of its command line (spec section 4)."""
+"""Options of singing voice conversion with a so-vits-svc model; the defaults are those of its command line."""
 
 from __future__ import annotations
 

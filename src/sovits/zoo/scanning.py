@@ -13,7 +13,7 @@ from typing import Any
 
 from sovits.core import checkpoint
 from sovits.core.checkpoint import Checkpoint, Kind
-from sovits.core.errors import OptionError, PathError, VoiceError, WrongModelError
+from sovits.core.errors import CheckpointError, OptionError, PathError, VoiceError, WrongModelError
 from sovits.core.strict import read_mapping
 from sovits.zoo.voice import WEIGHT_SUFFIXES, ModelFiles
 
@@ -73,7 +73,7 @@ def scan(path: Path, *, shown: Shown = str) -> Scan:
     if not path.exists():
         raise PathError(f"no such file or folder: {path}", hint="check the spelling of the path")
     files = _files(path if path.is_dir() else path.parent)
-    opened, left = _opened(files, chosen=path if path.is_file() else None)
+    opened, left = _opened(files, path if path.is_file() else None, shown)
     where = shown(path)
     weights = _generator(path, opened, left, where, shown)
     config, settings = _config(weights, files, where, shown)
@@ -106,7 +106,7 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _opened(files: Iterable[Path], chosen: Path | None) -> tuple[dict[Path, Checkpoint], dict[Path, str]]:
+def _opened(files: Iterable[Path], chosen: Path | None, shown: Shown) -> tuple[dict[Path, Checkpoint], dict[Path, str]]:
     """All weight files by kind; with a generator named by the user, other generators are not looked at."""
     opened: dict[Path, Checkpoint] = {}
     left: dict[Path, str] = {}
@@ -116,12 +116,19 @@ def _opened(files: Iterable[Path], chosen: Path | None) -> tuple[dict[Path, Chec
         if chosen is not None and file != chosen and file.name.startswith(("G_", "D_")):
             left[file] = "another file was named"
             continue
-        found = checkpoint.read(file)
+        found = _read(file, shown)
         if chosen is not None and file != chosen and found.kind is Kind.SVC:
             left[file] = "another file was named"
             continue
         opened[file] = found
     return opened, left
+
+
+def _read(file: Path, shown: Shown) -> Checkpoint:
+    try:
+        return checkpoint.read(file)
+    except CheckpointError as error:
+        raise type(error)(error.message.replace(str(file), shown(file)), hint=error.hint) from error
 
 
 def _generator(
@@ -245,9 +252,11 @@ def _require_fit(generator: Checkpoint, settings: Mapping[str, Any], config: str
     stated = settings["model"].get("speech_encoder")
     if stated is None:
         return str(fitting[0]) if fitting else ""
-    if fitting and str(stated).removesuffix("-onnx").replace("vec256l12", "vec256l9").replace(
-        "vec768l9", "vec768l12"
-    ) not in fitting:
+    if (
+        fitting
+        and str(stated).removesuffix("-onnx").replace("vec256l12", "vec256l9").replace("vec768l9", "vec768l12")
+        not in fitting
+    ):
         raise WrongModelError(
             f"{config} does not belong to {weights}: speech_encoder is '{stated}', the model reads content of width "
             f"{generator.facts.get('content_width')}",
@@ -272,7 +281,11 @@ def _diffusion_config(
             except (OptionError, PathError):
                 continue
             data = values.get("data")
-            if isinstance(data, Mapping) and "encoder_out_channels" in data and isinstance(values.get("model"), Mapping):
+            if (
+                isinstance(data, Mapping)
+                and "encoder_out_channels" in data
+                and isinstance(values.get("model"), Mapping)
+            ):
                 found[file] = values
     beside = [file for file in found if file.parent == diffusion.parent]
     best = list(found) if len(found) == 1 else beside

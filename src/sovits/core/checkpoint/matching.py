@@ -52,7 +52,7 @@ def match(
         if name in held and held[name].shape != tuple(shape)
     ]
     problems = [
-        f"{len(names)} {what}: {', '.join(printable(name) for name in names[:_LISTED])}{' …' if len(names) > _LISTED else ''}"
+        f"{len(names)} {what}: " + ", ".join(map(printable, names[:_LISTED])) + (" …" if len(names) > _LISTED else "")
         for what, names in (("missing", missing), ("left over", surplus), ("of another shape", differing))
         if names
     ]

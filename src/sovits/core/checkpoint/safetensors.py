@@ -67,9 +67,7 @@ def read_safetensors(mapped: MappedFile, limits: Limits) -> tuple[dict[str, Lazy
         storage = Storage(form, (end - begin) // form.bytes, numbers[begin:end], mapped.name)
         view = tensor(storage, shape, None, 0, mapped.name)
         if view.size * form.bytes != end - begin:
-            raise CorruptFileError(
-                f"{mapped.name}: the tensor '{printable(name, 80)}' does not fit its place in the file"
-            )
+            raise CorruptFileError(f"{mapped.name}: the tensor '{printable(name, 80)}' does not fit its place")
         found[name] = view
         spans.append((begin, end))
     spans.sort()

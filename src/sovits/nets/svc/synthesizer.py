@@ -149,6 +149,7 @@ class Synthesizer(nn.Module):
         noise_scale: float = 0.35,
         predict_f0: bool = False,
         volume: Tensor | None = None,
+        start: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Convert.
 
@@ -156,6 +157,7 @@ class Synthesizer(nn.Module):
             content: [B, ssl, T]. ``f0`` in Hz and ``voiced``: [B, T]. ``volume``: [B, T] where the model has it.
             speaker: ids int64 [B, 1], or mix weights float [T, speakers].
             noise_scale: scale of the prior's draw. ``predict_f0``: let the net write its own F0.
+            start: phases of the source at the first sample, see :class:`~sovits.nets.source.HarmonicSource`.
 
         Returns:
             audio [B, 1, T * hop] and the F0 that was used [B, T].
@@ -168,7 +170,7 @@ class Synthesizer(nn.Module):
             f0 = hz(self.f0_decoder(x, norm, mask, g)).squeeze(1)
         z_p, _, _ = self.enc_p(x, mask, coarse_bins(f0), noise, noise_scale)
         z = self.flow.inverse(z_p, mask, g)
-        audio: Tensor = self.dec(z * mask, f0, noise, g)
+        audio: Tensor = self.dec(z * mask, f0, noise, g, start)
         return audio, f0
 
 

@@ -148,16 +148,19 @@ class HifiGan(nn.Module):
             return nn.Conv1d(1, channels, 1)
         return nn.Conv1d(1, channels, 2 * remaining, stride=remaining, padding=(remaining + 1) // 2)
 
-    def forward(self, x: Tensor, f0: Tensor, noise: Noise, g: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, f0: Tensor, noise: Noise, g: Tensor | None = None, start: Tensor | None = None
+    ) -> Tensor:
         """Generate.
 
         Args:
             x: [B, inputs, T]. ``f0``: float32 [B, T] in Hz, 0 unvoiced. ``g``: [B, conditioning, 1 or T].
+            start: phases of the source at the first sample, see :class:`~sovits.nets.source.HarmonicSource`.
 
         Returns:
             [B, 1, T * hop], within +-1.
         """
-        return self.decode(x, self.m_source(f0, self.config.hop, noise).to(x), g)
+        return self.decode(x, self.m_source(f0, self.config.hop, noise, start).to(x), g)
 
     def decode(self, x: Tensor, source: Tensor, g: Tensor | None = None) -> Tensor:
         """As :meth:`forward`, with the excitation [B, 1, T * hop] given."""
