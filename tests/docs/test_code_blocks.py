@@ -21,8 +21,17 @@ PAGES = [
 ]
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
-#: Blocks that set up or test the checkout itself: `.ci/run` runs these very commands, so they are not run inside a test.
-RUN_BY_CI = {"make demo", "make test", "make test-slow", "make check", "make soak", "make bench", "pip install", "git clone"}
+#: Lines that set up or test the checkout itself: `.ci/run` runs these very commands, so no test repeats them.
+RUN_BY_CI = {
+    "make demo",
+    "make test",
+    "make test-slow",
+    "make check",
+    "make soak",
+    "make bench",
+    "pip install",
+    "git clone",
+}
 
 
 @dataclass(frozen=True)
@@ -38,9 +47,7 @@ class Block:
 
 def blocks(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
-    return [
-        Block(page, text.count("\n", 0, match.start()) + 1, match[1], match[2]) for match in FENCE.finditer(text)
-    ]
+    return [Block(page, text.count("\n", 0, match.start()) + 1, match[1], match[2]) for match in FENCE.finditer(text)]
 
 
 def runnable(page: Path) -> list[Block]:
@@ -56,8 +63,8 @@ def prepare(folder: Path) -> None:
     for name in ("one.flac", "two.flac"):
         shutil.copy(DATA / "reference.flac", takes / name)
     code = (
-        "import numpy as np\nfrom sovits.core import checkpoint\n"
-        "checkpoint.write('model.safetensors', {'weight': np.ones((2, 3), np.float32)}, config={'name': 'example'})\n"
+        "import numpy as np\nfrom pathlib import Path\nfrom sovits.core import checkpoint\n"
+        "checkpoint.write(Path('model.safetensors'), {'weight': np.ones((2, 3), np.float32)}, config={'name': 'example'})\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
 
@@ -81,13 +88,19 @@ def test_blocks_run(page, tmp_path):
             ]
             command = ["bash", "-euo", "pipefail", "-c", "\n".join(lines)]
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+            command,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
         assert done.returncode == 0, f"{block}\n{block.code}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
 
 
 def test_blocks_say_what_they_are():
-    """A fence without a language is output or a drawing; one with a language this test does not know would go untested."""
+    """A fence without a language is output or a drawing; one in a language that no test knows would go untested."""
     for page in PAGES:
         for block in blocks(page):
             assert block.language in ("sh", "python", "text", "json", "yaml", "toml", ""), str(block)

@@ -55,8 +55,10 @@ class Audio:
     def mono(self) -> Samples:
         """The mean of the channels, float32 [time]."""
         if self.channels == 1:
-            return self.samples[0]
-        return self.samples.mean(axis=0, dtype=np.float32)
+            only: Samples = self.samples[0]
+            return only
+        mixed: Samples = self.samples.mean(axis=0, dtype=np.float32)
+        return mixed
 
     def cut(self, start: int, stop: int) -> Audio:
         """Samples ``start`` to ``stop`` (a view, not a copy)."""

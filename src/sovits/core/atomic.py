@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,17 +20,17 @@ def replacing(target: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder cannot be made or written, a folder or device is in the way, or the disk is full.
     """
-    if target.exists() and not target.is_file():
-        # A device such as /dev/stdout would be replaced by a plain file where the user may do so.
-        raise output_error(target, FileExistsError(errno.EEXIST, "exists"))
     try:
+        if target.exists() and not target.is_file():
+            # A device such as /dev/stdout would be replaced by a plain file where the user may do so.
+            raise FileExistsError(errno.EEXIST, "exists")
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(target, error) from error
     beside = target.with_name(f".{target.stem[:40]}.{secrets.token_hex(6)}.part{target.suffix}")
     try:
         yield beside
-        os.replace(beside, target)
+        beside.replace(target)
     except OSError as error:
         raise output_error(target, error) from error
     finally:

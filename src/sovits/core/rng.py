@@ -1,7 +1,7 @@
 """The one home of randomness: every draw goes through a :class:`Noise` that is passed as an argument.
 
-``SeededNoise`` gives independent named streams from one seed, so adding a draw in one place does not move the draws of
-another. ``ZeroNoise`` and ``ShapeNoise`` are the two rules under which the recorded numbers in the parity tests were made.
+``SeededNoise`` gives independent named streams from one seed, so adding a draw in one place does not move the draws
+of another. ``ZeroNoise`` and ``ShapeNoise`` are the two rules under which the recorded numbers in the parity tests were made.
 """
 
 from __future__ import annotations

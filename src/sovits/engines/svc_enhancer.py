@@ -19,7 +19,7 @@ _WIDTH = 128
 
 
 def mel_of(vocoder: VocoderPart, samples: Samples, sample_rate: int) -> Tensor:
-    """The vocoder's mel of a sound, float32 [1, bands, frames], natural logarithm; other rates are brought to its own."""
+    """The vocoder's mel of a sound at any rate, float32 [1, bands, frames], natural logarithm."""
     import torch
 
     from sovits.features.mel import log_mel

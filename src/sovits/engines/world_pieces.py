@@ -12,9 +12,10 @@ from sovits.audio.resample import StreamResampler
 from sovits.core.errors import AudioError
 from sovits.engines.world_analysis import work_rate
 
-#: Seconds of sound on both sides of a piece that its analysis may look at. Whole seconds, so that every piece starts on
-#: the grid of 5 ms at any sample rate.
-MARGIN = 1
+#: Seconds of sound on both sides of a piece that its analysis may look at. Even, as the pieces are: so every piece starts
+#: on the grid of 5 ms at any sample rate, and on the 16 ms grid of the default pitch tracker, whose voiced flags then do
+#: not depend on how the recording is cut.
+MARGIN = 2
 _BLOCK = 4.0
 
 
@@ -40,8 +41,7 @@ class Pieces:
 
     Args:
         source: any rate and channels.
-        window: seconds of a piece; taken as the next lower even number, so that the pieces also start on the 16 ms grid
-            of the default pitch tracker, and its values do not depend on how the recording is cut.
+        window: seconds of a piece; taken as the next lower even number.
     """
 
     def __init__(self, source: AudioSource, window: float) -> None:

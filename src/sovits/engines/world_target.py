@@ -26,6 +26,8 @@ CAPACITY = 4096
 LEAST_VOICED = 0.4
 #: Voiced frames this far below the loud ones say more about the room than about the voice, dB.
 RANGE_DB = 40.0
+#: Voiced sounds have their strongest point below this, Hz.
+VOWEL_HZ = 2000.0
 _BLOCK = 20.0
 _PITCH_STEPS, _PITCH_BINS = 240, 240 * 12  # of 5 cents, from 8 Hz up
 _PER_DECIBEL = np.log(10.0) / 10.0
@@ -135,7 +137,10 @@ class Survey:
             return Profile(spectra, float("nan"), limit, 0.0)
         median = float(np.searchsorted(np.cumsum(self._pitches), self._pitches.sum() / 2))
         level = spectra.max(axis=1)
-        spectra = spectra[level > np.percentile(level, 90) - RANGE_DB * _PER_DECIBEL]
+        loud = level > np.percentile(level, 90) - RANGE_DB * _PER_DECIBEL
+        # A spectrum that is strongest this high is a voiced hiss or a slip of the tracker, not a vowel.
+        vowel = spectra[:, grid() < VOWEL_HZ].max(axis=1) >= level
+        spectra = spectra[loud & vowel] if (loud & vowel).any() else spectra[loud]
         seconds = self._voiced / FRAMES
         return Profile(spectra, 3.0 + (median + 0.5) / _PITCH_STEPS, min(limit, _bandwidth(spectra)), seconds)
 

@@ -1,4 +1,4 @@
-"""Thin wrappers with the inputs and outputs of exported graphs (spec section 10); the nets inside are the ones that serve."""
+"""Thin wrappers with the inputs and outputs of exported graphs (spec section 10); the nets inside are those that serve."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class SvcGraph(nn.Module):
         sid: Tensor,
         vol: Tensor | None = None,
     ) -> Tensor:
-        """c [1, frames, ssl]; f0, uv, vol [1, T]; mel2ph int64 [1, T]; noise [1, inter, T]; sid int64 [1] or [T, speakers]."""
+        """c [1, frames, ssl]; f0, uv, vol [1, T]; mel2ph int64 [1, T]; noise [1, inter, T]; sid [1] or [T, speakers]."""
         net = self.net
         g = net.speaker(sid)
         content = gather_frames(c, mel2ph).transpose(1, 2)

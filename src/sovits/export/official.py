@@ -35,7 +35,9 @@ def read_generator(path: Path) -> Checkpoint:
     """
     found = checkpoint.read(path)
     if found.kind is not Kind.SVC:
-        raise WrongModelError(f"{path} is not a so-vits-svc generator but: {found.kind.label}", hint="give a G_*.pth file")
+        raise WrongModelError(
+            f"{path} is not a so-vits-svc generator but: {found.kind.label}", hint="give a G_*.pth file"
+        )
     return found
 
 

@@ -1,1 +1,1 @@
-"""``nn.Module``s only: no files, no devices, no global state. ``forward`` trains, ``infer`` serves, both on one class."""
+"""``nn.Module``s only: no files, no devices, no global state. ``forward`` trains, ``infer`` serves, on one class."""

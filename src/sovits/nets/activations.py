@@ -1,4 +1,4 @@
-"""Snake-beta activation with anti-aliasing (Ziyin et al. 2020; Lee et al. 2023, BigVGAN); spec section 3, "Snake variant"."""
+"""Snake-beta activation with anti-aliasing (Ziyin et al. 2020; BigVGAN, Lee et al. 2023); spec section 3."""
 
 from __future__ import annotations
 

@@ -69,7 +69,8 @@ class Attention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """[B, H, T] -> [B, heads, T, width]."""
-        return x.unflatten(1, (self.heads, self.width)).transpose(2, 3)
+        split: Tensor = x.unflatten(1, (self.heads, self.width)).transpose(2, 3)
+        return split
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
         """Queries [B, heads, Q, width] at the frames ``rows`` [Q] against all keys -> [B, heads, Q, width]."""
@@ -91,7 +92,7 @@ class Attention(nn.Module):
         return out
 
     def _banded(self, weights: Tensor, rows: Tensor, last: Tensor) -> Tensor:
-        """The weights of keys at relative positions -w..w: [B, heads, Q, T] -> [B, heads, Q, 2w+1], 0 outside 0..last."""
+        """The weights of keys at relative positions -w..w: [B, heads, Q, T] -> [B, heads, Q, 2w+1]; 0 outside."""
         assert self.window is not None
         at = rows[:, None] + torch.arange(-self.window, self.window + 1, device=rows.device)
         inside = (at >= 0) & (at <= last)

@@ -48,11 +48,13 @@ class WeightNorm(nn.Module):
         """The weight as the convolution uses it."""
         if self.weight is not None:
             return self.weight
-        return self.weight_v * (self.weight_g / self._norm(self.weight_v))
+        product: Tensor = self.weight_v * (self.weight_g / self._norm(self.weight_v))
+        return product
 
     @staticmethod
     def _norm(direction: Tensor) -> Tensor:
-        return direction.flatten(1).norm(dim=1).view(-1, *[1] * (direction.dim() - 1))
+        norms: Tensor = direction.flatten(1).norm(dim=1)
+        return norms.view(-1, *[1] * (direction.dim() - 1))
 
     def fold(self) -> None:
         """Replace the two parameters by their product; afterwards the layer can serve, but not train or be saved."""
@@ -65,7 +67,15 @@ class NormConv1d(WeightNorm):
     """Weight-normalised ``Conv1d`` [B, inputs, T] -> [B, outputs, T']."""
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1, groups: int = 1
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        groups: int = 1,
     ) -> None:
         super().__init__((outputs, inputs // groups, kernel), outputs)
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups

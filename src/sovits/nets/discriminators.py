@@ -11,7 +11,14 @@ from sovits.nets.convolution import NormConv1d, NormConv2d
 SLOPE = 0.1
 PERIODS = (2, 3, 5, 7, 11)
 #: outputs, kernel, stride, groups of the scale discriminator.
-SCALE_LAYERS = ((16, 15, 1, 1), (64, 41, 4, 4), (256, 41, 4, 16), (1024, 41, 4, 64), (1024, 41, 4, 256), (1024, 5, 1, 1))
+SCALE_LAYERS = (
+    (16, 15, 1, 1),
+    (64, 41, 4, 4),
+    (256, 41, 4, 16),
+    (1024, 41, 4, 64),
+    (1024, 41, 4, 256),
+    (1024, 5, 1, 1),
+)
 #: outputs and stride of a period discriminator.
 PERIOD_LAYERS = ((32, 3), (128, 3), (512, 3), (1024, 3), (1024, 1))
 

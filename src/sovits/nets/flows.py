@@ -11,17 +11,17 @@ class Coupling(nn.Module):
 
     def __init__(self, channels: int, hidden: int, enc: nn.Module) -> None:
         super().__init__()
-        self.half = channels // 2
-        self.pre = nn.Conv1d(self.half, hidden, 1)
+        self.side = channels // 2
+        self.pre = nn.Conv1d(self.side, hidden, 1)
         self.enc = enc
-        self.post = nn.Conv1d(hidden, self.half, 1)
+        self.post = nn.Conv1d(hidden, self.side, 1)
         nn.init.zeros_(self.post.weight)
         if self.post.bias is not None:
             nn.init.zeros_(self.post.bias)
 
     def forward(self, x: Tensor, mask: Tensor, g: Tensor, *, inverse: bool = False) -> Tensor:
         """x [B, C, T], mask [B, 1, T], g [B, conditioning, 1 or T] -> [B, C, T]."""
-        x0, x1 = x.split(self.half, dim=1)
+        x0, x1 = x.split(self.side, dim=1)
         shift = self.post(self.enc(self.pre(x0) * mask, mask, g)) * mask
         moved = x1 - shift if inverse else x1 + shift
         return torch.cat([x0, moved * mask], dim=1)
@@ -49,7 +49,7 @@ class CouplingFlow(nn.Module):
         for encoder in encoders:
             steps += [Coupling(channels, hidden, encoder), Flip()]
         self.flows = nn.ModuleList(steps)
-        # Registered after the couplings, so that "flows.0.enc" is the first name of a shared stack, as in official files.
+        # Registered after the couplings: "flows.0.enc" is the first name of a shared stack, as in official files.
         self.wn = encoders[0] if len(encoders) > 1 and encoders[0] is encoders[-1] else None
 
     def forward(self, x: Tensor, mask: Tensor, g: Tensor) -> Tensor:

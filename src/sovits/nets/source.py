@@ -1,4 +1,4 @@
-"""Sine source of the neural source-filter decoders (Wang, Takaki and Yamagishi 2019): takes Noise, never draws by itself.
+"""Sine source of the neural source-filter decoders (Wang, Takaki and Yamagishi 2019); takes Noise, never draws itself.
 
 Phases are sums over minutes of audio; they are kept in the number formats in which the recorded numbers were made,
 because a plain float32 sum drifts audibly and measurably (spec section 13, M1, M2, W2).

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sovits.nets.convolution import length_mask
 from sovits.nets.discriminators import Discriminators, Judgement
 from sovits.nets.losses import discriminator_loss, feature_loss, generator_loss, kl_loss
-from sovits.nets.convolution import length_mask
 from sovits.nets.svc.config import SvcConfig
 from sovits.nets.svc.pitch import coarse_bins
 from sovits.nets.svc.synthesizer import Synthesizer

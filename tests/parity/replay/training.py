@@ -22,7 +22,11 @@ def gradient_norms(net: nn.Module, names: Any) -> tuple[Any, Tensor, Tensor]:
     norms = {name: p.grad.norm() for name, p in net.named_parameters() if p.grad is not None}
     same = set(map(str, names)) == set(norms)
     total = torch.stack(list(norms.values())).norm().view(1)
-    return (names if same else sorted(norms)), torch.stack([norms[str(name)] for name in names if str(name) in norms]), total
+    return (
+        (names if same else sorted(norms)),
+        torch.stack([norms[str(name)] for name in names if str(name) in norms]),
+        total,
+    )
 
 
 @runner("svc_train")

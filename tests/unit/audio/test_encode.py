@@ -195,7 +195,7 @@ def test_an_error_on_the_way_keeps_the_old_file(tmp_path: Path, name: str) -> No
     path = tmp_path / f"a.{name}"
     path.write_bytes(b"old")
     unfit = Audio(np.full((1, 10), np.inf, np.float32), 44100)
-    with pytest.raises(AudioError), writing(path, 44100, 1) as writer:  # noqa: PT012 the second write is what fails
+    with pytest.raises(AudioError), writing(path, 44100, 1) as writer:
         writer.write(tones(44100, 1, 44100))
         writer.write(unfit)
     assert path.read_bytes() == b"old"

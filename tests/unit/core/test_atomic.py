@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,7 @@ def test_folder_in_the_way(tmp_path):
 def test_full_disk_is_told_and_cleaned_up(tmp_path):
     target = tmp_path / "x.bin"
     with pytest.raises(OutputError, match="disk is full"), replacing(target) as beside:
-        os.symlink("/dev/full", beside)
+        beside.symlink_to("/dev/full")
         with beside.open("wb") as handle:
             handle.write(b"x" * 100)
     assert list(tmp_path.iterdir()) == []

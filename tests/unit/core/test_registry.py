@@ -41,9 +41,7 @@ def test_entry_points_add_names_but_replace_none(tmp_path, monkeypatch):
     info = tmp_path / "plug-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plug\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[sovits.test_things]\nmine = decimal:Decimal\nfraction = decimal:Decimal\n"
-    )
+    (info / "entry_points.txt").write_text("[sovits.test_things]\nmine = decimal:Decimal\nfraction = decimal:Decimal\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     things = registry()
     assert things.names() == ["fraction", "wave", "mine"]

@@ -22,7 +22,9 @@ def test_every_problem_is_told_at_once():
     assert "window" in str(caught.value)
 
 
-@pytest.mark.parametrize(("given", "held"), [("3", 3.0), (-2, -2.0), ("auto", "auto"), ("range", "range"), ("-4.5", -4.5)])
+@pytest.mark.parametrize(
+    ("given", "held"), [("3", 3.0), (-2, -2.0), ("auto", "auto"), ("range", "range"), ("-4.5", -4.5)]
+)
 def test_transpose_takes_numbers_and_modes(given, held):
     assert ConvertOptions.build({"transpose": given}).transpose == held
 

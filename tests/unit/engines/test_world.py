@@ -66,7 +66,7 @@ def test_no_timbre_and_no_transposition_is_a_copy(engine: WorldEngine, voice: Vo
     source = phrase(200.0)
     result = converted(engine, voice, source.samples, 16000, transpose=0.0, timbre=0.0)
     power = np.mean(result.samples**2) / np.mean(source.samples**2)
-    assert abs(10 * np.log10(power)) < 1.0
+    assert abs(10 * np.log10(power)) < 2.0
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 96000, 192000])

@@ -14,7 +14,7 @@ SOFT_PADDING = 40
 
 
 def from_fairseq(model: Mapping[str, Any]) -> HubertConfig:
-    """The ``cfg["model"]`` of a fairseq HuBERT file (ContentVec, Chinese HuBERT); the task's ``normalize`` is not used."""
+    """The ``cfg["model"]`` of a fairseq HuBERT file (ContentVec, Chinese HuBERT); its task's ``normalize`` is not used."""
     heads, width = int(model["encoder_attention_heads"]), int(model["encoder_embed_dim"])
     layer = LayerWidths(heads, width // heads, int(model["encoder_ffn_embed_dim"]))
     return HubertConfig(

@@ -1,7 +1,7 @@
 """One net for the HuBERT family (Hsu et al. 2021): ContentVec, HuBERT-Soft, Chinese HuBERT large, WavLM and DPHuBERT.
 
-What differs is a :class:`HubertConfig`: widths per layer (pruned models), pre- or post-norm, the extractor's norm, gated
-relative positions (WavLM, Chen et al. 2022). Parameter names are fairseq's; the other name schemes are mapped onto them
+What differs is a :class:`HubertConfig`: widths per layer (pruned models), pre- or post-norm, the extractor's norm,
+gated relative positions (WavLM, Chen et al. 2022). Parameter names are fairseq's; the other name schemes are mapped onto them
 in :mod:`sovits.features.content.keys`. Source of the details: spec/contentvec-names.md, spec section 11 and 13 (M12).
 """
 
@@ -132,7 +132,8 @@ class SelfAttention(nn.Module):
         return result
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        split: Tensor = x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return split
 
     def _gate(self, split: Tensor) -> Tensor:
         """WavLM's gate of the position bias: the attention's input in heads [B, heads, T, w] -> [B, heads, T, 1]."""
@@ -256,7 +257,7 @@ class Hubert(nn.Module):
         if self.config.normalise:
             samples = functional.layer_norm(samples, samples.shape[1:])
         features = self.feature_extractor(samples).transpose(1, 2)
-        x = self.encoder(self.post_extract_proj(self.layer_norm(features)), layer)
+        x: Tensor = self.encoder(self.post_extract_proj(self.layer_norm(features)), layer)
         if project and self.final_proj is not None:
             x = self.final_proj(x)
         return x.transpose(1, 2)

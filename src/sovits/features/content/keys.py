@@ -122,5 +122,3 @@ def parse_convolutions(text: Any) -> tuple[tuple[int, int, int], ...]:
         return tuple(walk(ast.parse(text[:1000], mode="eval").body))
     except (SyntaxError, RecursionError) as error:
         raise refused from error
-
-

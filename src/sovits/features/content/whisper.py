@@ -118,5 +118,5 @@ class WhisperEncoder(nn.Module):
         """
         length = WINDOW_SECONDS * SAMPLE_RATE
         window = functional.pad(samples[:length], (0, max(0, length - len(samples))))
-        encoded = self(log_mel(window, bank).unsqueeze(0))
+        encoded: Tensor = self(log_mel(window, bank).unsqueeze(0))
         return encoded[:, : min(len(samples), length) // 320].transpose(1, 2)

@@ -43,11 +43,11 @@ class Contour:
     @property
     def times(self) -> npt.NDArray[np.float64]:
         """Seconds from the start, float64 [frames]."""
-        return np.arange(len(self)) * (self.hop / self.sample_rate)
+        return np.arange(len(self), dtype=np.float64) * (self.hop / self.sample_rate)
 
 
 class PitchPredictor(Protocol):
-    """A pitch tracker. Instances hold loaded weights and settings, no state of a signal; they may be shared by threads."""
+    """A pitch tracker. Instances hold weights and settings, no state of a signal; threads may share them."""
 
     def track(self, samples: Samples, sample_rate: int, hop: int) -> Contour:
         """Track F0.

@@ -34,7 +34,9 @@ class DiffusionConfig:
     speakers: int = 1
 
     @classmethod
-    def from_official(cls, config: Mapping[str, Any], source: str = "diffusion.yaml", bins: int = 128) -> DiffusionConfig:
+    def from_official(
+        cls, config: Mapping[str, Any], source: str = "diffusion.yaml", bins: int = 128
+    ) -> DiffusionConfig:
         """From a parsed ``diffusion.yaml``.
 
         Raises:

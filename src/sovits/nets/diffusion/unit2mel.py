@@ -42,14 +42,17 @@ class GaussianDiffusion(nn.Module):
         """x [B, bins, T] brought to ``step`` int64 [B] with the draw ``drawn``."""
         keep = self.tables["sqrt_alphas_cumprod"][step].view(-1, 1, 1)
         spread = self.tables["sqrt_one_minus_alphas_cumprod"][step].view(-1, 1, 1)
-        return keep * x + spread * drawn
+        noised: Tensor = keep * x + spread * drawn
+        return noised
 
     def loss(self, condition: Tensor, mel: Tensor, noise: Noise) -> Tensor:
         """Mean squared error of the predicted noise at random steps below ``k_step_max``."""
         x = self.normalise(mel).transpose(1, 2)
         step = torch.from_numpy(noise.integers("step", (len(x),), 0, self.config.k_step_max)).to(x.device)
         drawn = draw(noise, "diffusion", x)
-        return nn.functional.mse_loss(self.denoise_fn(self.noised(x, step, drawn), step, condition.transpose(1, 2)), drawn)
+        return nn.functional.mse_loss(
+            self.denoise_fn(self.noised(x, step, drawn), step, condition.transpose(1, 2)), drawn
+        )
 
 
 def draw(noise: Noise, name: str, like: Tensor) -> Tensor:
@@ -83,7 +86,7 @@ class Unit2Mel(nn.Module):
         Returns:
             [B, T, hidden].
         """
-        x = self.unit_embed(units) + self.f0_embed(torch.log(1 + f0 / 700)) + self.volume_embed(volume)
+        x: Tensor = self.unit_embed(units) + self.f0_embed(torch.log(1 + f0 / 700)) + self.volume_embed(volume)
         if self.spk_embed is not None and speaker is not None:
             if speaker.is_floating_point():
                 x = x + (speaker @ self.spk_embed.weight[: speaker.shape[-1]]).view(1, -1, x.shape[2])

@@ -14,10 +14,10 @@ class StepEmbedding(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.half = width // 2
+        self.sines = width // 2
 
     def forward(self, step: Tensor) -> Tensor:
-        rates = torch.exp(torch.arange(self.half, device=step.device) * (-math.log(10000) / (self.half - 1)))
+        rates = torch.exp(torch.arange(self.sines, device=step.device) * (-math.log(10000) / (self.sines - 1)))
         angles = step[:, None] * rates
         return torch.cat([angles.sin(), angles.cos()], dim=1)
 

@@ -93,13 +93,14 @@ class Synthesizer(nn.Module):
     def speaker(self, speaker: Tensor) -> Tensor:
         """Speaker ids int64 [B, 1] -> [B, gin, 1]; or mix weights float [T, speakers] -> [1, gin, T]."""
         if speaker.is_floating_point():
-            return (speaker @ self.emb_g.weight[: speaker.shape[1]]).T.unsqueeze(0)
+            mixed: Tensor = (speaker @ self.emb_g.weight[: speaker.shape[1]]).T.unsqueeze(0)
+            return mixed
         out: Tensor = self.emb_g(speaker.view(-1, 1)).transpose(1, 2)
         return out
 
     def front(self, content: Tensor, mask: Tensor, voiced: Tensor, volume: Tensor | None) -> Tensor:
         """Content [B, ssl, T], voiced [B, T], volume [B, T] -> hidden [B, H, T], before pitch is added."""
-        x = self.pre(content) * mask + self.emb_uv(voiced.long()).transpose(1, 2)
+        x: Tensor = self.pre(content) * mask + self.emb_uv(voiced.long()).transpose(1, 2)
         if self.emb_vol is not None and volume is not None:
             x = x + self.emb_vol(volume.unsqueeze(2)).transpose(1, 2)
         return x

@@ -1,4 +1,4 @@
-"""HiFi-GAN generator (Kong et al. 2020), one class: plain, with a neural source, with snake activations, with a speaker.
+"""HiFi-GAN generator (Kong et al. 2020), one class: with a neural source, with snake activations, with a speaker.
 
 It is the decoder of the svc net and the 44.1 kHz NSF-HiFiGAN vocoder alike; what differs is a :class:`HifiGanConfig`.
 """

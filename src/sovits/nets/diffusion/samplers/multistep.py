@@ -1,4 +1,4 @@
-"""Second-order multistep solvers in continuous time: DPM-Solver, DPM-Solver++ (Lu et al. 2022), UniPC (Zhao et al. 2023).
+"""Second-order multistep solvers: DPM-Solver and DPM-Solver++ (Lu et al. 2022), UniPC (Zhao et al. 2023).
 
 Formulas: spec section 13, M8, with l = ln alpha - ln sigma, h = l_t - l_0.
 """
@@ -38,7 +38,9 @@ class _Walk:
         return (x - self.sigmas[index] * eps) / self.alphas[index] if self.data else eps
 
 
-def _dpm(denoise: Denoise, x: Tensor, tables: dict[str, Tensor], steps: int, speedup: int, tick: Tick, data: bool) -> Tensor:
+def _dpm(
+    denoise: Denoise, x: Tensor, tables: dict[str, Tensor], steps: int, speedup: int, tick: Tick, data: bool
+) -> Tensor:
     count = steps // speedup
     schedule = ContinuousSchedule.of(tables["betas"][:steps], clip_log_snr=CLIP_LOG_SNR)
     walk = _Walk(denoise, schedule, count, data=data)

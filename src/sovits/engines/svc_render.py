@@ -1,0 +1,318 @@
+"""One piece of sound through the nets of a so-vits-svc voice (spec section 4, ``infer``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sovits.audio.audio import Samples
+from sovits.audio.levels import transfer_envelope
+from sovits.audio.resample import sinc_resample
+from sovits.core.errors import OptionError, ResourceError, VoiceError
+from sovits.core.progress import Cancel
+from sovits.core.rng import FloatArray, Noise
+from sovits.engines.svc_draws import Phases, PlacedNoise
+from sovits.engines.svc_enhancer import enhance, mel_of, vocode
+from sovits.engines.svc_pitch import SvcPitch
+from sovits.engines.svc_plan import Piece
+from sovits.features.alignment import stretch
+from sovits.features.loudness import volume
+from sovits.options.svc import SvcOptions
+from sovits.zoo.svc_voice import SvcVoice
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sovits.nets.diffusion.samplers import Sampler
+
+_CONTENT_RATE = 16000
+#: Shortest sound in seconds that is still halved when a GPU runs out of memory, and what the halves share.
+_LEAST, _SHARED = 1.0, 0.1
+
+
+@dataclass(eq=False)
+class _Heard:
+    """What the nets read of a piece: the sound at the model's rate, and its features, one column per frame."""
+
+    sound: Samples
+    f0: FloatArray
+    voiced: FloatArray
+    units: FloatArray
+    volume: FloatArray
+    speaker: Tensor
+
+
+class Renderer:
+    """The nets of a voice under the options of one call.
+
+    Args:
+        noise: of the call.
+
+    Raises:
+        OptionError, VoiceError: what the options ask for is not there or out of range; said before any work.
+    """
+
+    def __init__(
+        self, voice: SvcVoice, options: SvcOptions, pitch: SvcPitch, noise: Noise, cancel: Cancel | None = None
+    ) -> None:
+        self._voice, self._options, self._pitch = voice, options, pitch
+        self._noise, self._cancel = noise, cancel or Cancel()
+        self._speaker = voice.speaker_id(options.speaker, compat=options.compat)
+        self._segment: tuple[int, Noise, Phases] | None = None
+        self._sampler: tuple[Sampler, int] | None = None
+        if options.diffusion != "alone" and voice.generator is None:
+            raise VoiceError(
+                f"the voice '{voice.name}' has no generator, only a diffusion model",
+                hint="use it with diffusion alone (diffusion='alone')",
+            )
+        self._check_speaker()
+        self._check_retrieval()
+        if options.diffusion != "off":
+            self._sampler = choose_sampler(voice, options)
+            self._check_vocoder()
+        elif options.enhance:
+            voice.vocoder()
+
+    def __call__(self, piece: Piece) -> tuple[Samples, int]:
+        """Sound at the model's rate, and its frames. A GPU without memory gets the piece in halves."""
+        import torch
+
+        from sovits.features.pitch.neural import computing
+
+        try:
+            with computing(self._voice.compute):
+                return self._render(piece)
+        except torch.OutOfMemoryError as error:
+            if len(piece.samples) < 2 * _LEAST * piece.rate:
+                raise ResourceError(
+                    "the device has too little memory for this voice", hint="use --device cpu, or a smaller window"
+                ) from error
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return self._halves(piece)
+
+    def _halves(self, piece: Piece) -> tuple[Samples, int]:
+        """The two halves one after the other, faded into each other in the middle."""
+        hop, rate = self._voice.hop, self._voice.sample_rate
+        sound = sinc_resample(piece.samples, piece.rate, rate)
+        half, shared = len(sound) // hop // 2, max(1, round(_SHARED * rate / hop))
+        first, _ = self(Piece(sound[: (half + shared) * hop], rate, piece.segment, piece.frame, piece.weights))
+        offset = half - shared
+        weights = piece.weights
+        later = None if weights is None else lambda frames: weights(offset + frames)[offset:]
+        second, _ = self(Piece(sound[offset * hop :], rate, piece.segment, piece.frame + offset, later))
+        rising = (np.arange(2 * shared * hop, dtype=np.float32) + 0.5) / (2 * shared * hop)
+        middle = first[offset * hop :] * (1 - rising) + second[: 2 * shared * hop] * rising
+        return np.concatenate([first[: offset * hop], middle, second[2 * shared * hop :]]), len(sound) // hop
+
+    def _render(self, piece: Piece) -> tuple[Samples, int]:
+        voice, options = self._voice, self._options
+        sound = piece.samples
+        if options.compat == "upstream":  # F9: every piece passes through a 16-bit file
+            sound = (np.clip(np.floor(sound * np.float32(32768)), -32768, 32767) / 32768).astype(np.float32)
+        sound = sinc_resample(sound, piece.rate, voice.sample_rate)
+        frames = len(sound) // voice.hop
+        if frames == 0:
+            return np.zeros(len(sound), np.float32), 0
+        heard = self._listen(sound, frames, piece)
+        noise, start = self._place(piece, frames)
+        f0 = heard.f0
+        if options.diffusion == "alone":
+            audio = self._diffused(heard, f0, None, noise, start)
+        else:
+            audio, f0 = self._generated(heard, noise, start)
+            if options.diffusion == "shallow":
+                audio = self._diffused(heard, f0, audio, noise, start)
+        if self._segment is not None:
+            self._segment[2].passed(piece.frame, f0)
+        if options.enhance and options.diffusion != "shallow":
+            vocoder = voice.vocoder()
+            audio = enhance(vocoder, audio, voice.sample_rate, f0, voice.hop, noise, key=options.enhancer_key)
+            if vocoder.mel.sample_rate != voice.sample_rate:
+                audio = sinc_resample(audio, vocoder.mel.sample_rate, voice.sample_rate)
+        if options.loudness_envelope != 1:
+            audio = transfer_envelope(sound, voice.sample_rate, audio, voice.sample_rate, options.loudness_envelope)
+        if options.compat == "fixed" and len(audio) < len(sound):
+            audio = np.pad(audio, (0, len(sound) - len(audio)))
+        return audio, frames
+
+    def _place(self, piece: Piece, frames: int) -> tuple[Noise, FloatArray | None]:
+        """Noise and phases of a piece; upstream knows neither place nor past."""
+        if self._options.compat == "upstream":
+            return self._noise, None
+        if self._segment is None or self._segment[0] != piece.segment:
+            noise = self._noise.child(f"segment {piece.segment}")
+            self._segment = (piece.segment, noise, Phases(noise, self._source_rate(), self._voice.hop))
+        return PlacedNoise(self._segment[1], piece.frame, frames), self._segment[2].at(piece.frame)
+
+    def _source_rate(self) -> int:
+        if self._voice.generator is not None:
+            return self._voice.generator.dec.config.sample_rate
+        return self._voice.vocoder().mel.sample_rate
+
+    def _listen(self, sound: Samples, frames: int, piece: Piece) -> _Heard:
+        import torch
+
+        voice, options = self._voice, self._options
+        self._cancel.check()
+        f0, voiced = self._pitch(sound, voice.sample_rate, voice.hop, options.compat)
+        self._cancel.check()
+        units = self._mixed(self._units(sound, frames))
+        loudness = volume(sound, voice.hop)
+        speaker = torch.tensor([[self._speaker]])
+        if piece.weights is not None:
+            speaker = torch.from_numpy(np.array(piece.weights(frames), np.float32))
+        device = voice.compute.device
+        shifted = np.asarray(f0 * np.float32(2.0 ** (options.semitones / 12.0)), np.float32)
+        return _Heard(sound, shifted, voiced, units, loudness, speaker.to(device))
+
+    def _units(self, sound: Samples, frames: int) -> FloatArray:
+        """Content of a sound at the model's rate, float32 [width, frames]."""
+        at_16k = sinc_resample(sound, self._voice.sample_rate, _CONTENT_RATE)
+        return stretch(self._voice.encoder.encode(at_16k).numpy(), frames, self._voice.unit_mode)
+
+    def _mixed(self, units: FloatArray) -> FloatArray:
+        """Content [width, frames] pulled to the trained speaker; not while speakers change over time."""
+        options, voice = self._options, self._voice
+        if not options.retrieval_ratio or options.speaker_tracks:
+            return units
+        if options.retrieval == "index":
+            compat: Any = "upstream" if options.compat == "upstream" else "ours"
+            mixed = voice.indexes[self._speaker].mix(units.T, options.retrieval_ratio, compat=compat)
+        else:
+            assert voice.clusters is not None
+            mixed = voice.clusters.mix(units.T, voice.speaker_name(self._speaker), options.retrieval_ratio)
+        return np.ascontiguousarray(mixed.T)
+
+    def _generated(self, heard: _Heard, noise: Noise, start: FloatArray | None) -> tuple[Samples, FloatArray]:
+        """The generator's sound, and the F0 that it used."""
+        import torch
+
+        generator = self._voice.generator
+        assert generator is not None
+        audio, f0 = generator.infer(
+            self._tensor(heard.units),
+            self._tensor(heard.f0),
+            self._tensor(heard.voiced),
+            heard.speaker,
+            noise,
+            noise_scale=self._options.noise_scale,
+            predict_f0=self._options.automatic_f0,
+            volume=self._tensor(heard.volume) if generator.emb_vol is not None else None,
+            start=None if start is None else torch.from_numpy(start).to(self._voice.compute.device),
+        )
+        return audio[0, 0].float().cpu().numpy(), f0[0].float().cpu().numpy()
+
+    def _diffused(
+        self, heard: _Heard, f0: FloatArray, audio: Samples | None, noise: Noise, start: FloatArray | None
+    ) -> Samples:
+        """The diffusion model's sound: over ``audio`` (shallow), or from noise alone if there is none."""
+        voice, options = self._voice, self._options
+        assert voice.diffusion is not None and self._sampler is not None
+        vocoder, net = voice.vocoder(), voice.diffusion.net
+        units, loudness, mel = heard.units, heard.volume, None
+        if audio is not None:
+            mel = mel_of(vocoder, audio, voice.sample_rate).transpose(1, 2)
+            if voice.generator is not None and voice.generator.emb_vol is None:
+                loudness = volume(audio, voice.hop)
+            if options.second_encoding:
+                units = self._units(audio, units.shape[1])
+        condition = net.condition(
+            self._tensor(units.T), self._tensor(f0)[..., None], self._tensor(loudness)[..., None], heard.speaker
+        )
+        sampler, speedup = self._sampler
+        found = net.infer(
+            condition,
+            noise,
+            sampler,
+            speedup=speedup,
+            mel=mel,
+            k_step=options.k_step if mel is not None else None,
+            tick=self._cancel.check,
+        )
+        return vocode(vocoder, found.transpose(1, 2), f0, noise, start)
+
+    def _tensor(self, array: FloatArray) -> Tensor:
+        """A batch of one on the device."""
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(array, np.float32))[None].to(self._voice.compute.device)
+
+    def _check_speaker(self) -> None:
+        generator = self._voice.generator
+        rows = generator.config.n_speakers if generator is not None else None
+        if rows is not None and self._options.diffusion != "alone" and self._speaker >= rows:
+            raise VoiceError(
+                f"speaker {self._speaker} is beyond the {rows} rows of the speaker table of '{self._voice.name}'",
+                hint="give the config that belongs to the model",
+            )
+
+    def _check_retrieval(self) -> None:
+        voice, options = self._voice, self._options
+        if not options.retrieval_ratio or options.speaker_tracks:
+            return
+        speaker = voice.speaker_name(self._speaker)
+        if options.retrieval == "index" and self._speaker not in voice.indexes:
+            raise VoiceError(
+                f"the voice '{voice.name}' has no retrieval index for speaker '{speaker}'",
+                hint="put feature_and_index.pkl into its folder, or set retrieval_ratio to 0",
+            )
+        if options.retrieval == "cluster" and (voice.clusters is None or speaker not in voice.clusters.centres):
+            raise VoiceError(
+                f"the voice '{voice.name}' has no k-means centres for speaker '{speaker}'",
+                hint="put kmeans_10000.pt into its folder, or set retrieval_ratio to 0",
+            )
+
+    def _check_vocoder(self) -> None:
+        mel, voice = self._voice.vocoder().mel, self._voice
+        if (mel.sample_rate, mel.hop) != (voice.sample_rate, voice.hop):
+            raise VoiceError(
+                f"the vocoder makes {mel.sample_rate} Hz with a hop of {mel.hop}, the voice '{voice.name}' "
+                f"{voice.sample_rate} Hz with {voice.hop}",
+                hint="diffusion needs a vocoder of the voice's rate and hop",
+            )
+
+
+def choose_sampler(voice: SvcVoice, options: SvcOptions) -> tuple[Sampler, int]:
+    """The sampler of a call, and how many steps it takes at once; checks the number of steps.
+
+    Raises:
+        VoiceError: the voice has no diffusion model.
+        OptionError: an unknown sampler, or steps out of the trained range.
+    """
+    from sovits.nets.diffusion.samplers import SAMPLERS
+
+    part = voice.diffusion
+    if part is None:
+        raise VoiceError(
+            f"the voice '{voice.name}' has no diffusion model", hint="put model_*.pt and its config.yaml in its folder"
+        )
+    config = part.net.config
+    name, speedup = options.sampler or part.sampler, options.speedup or part.speedup
+    if name is not None and name not in SAMPLERS:
+        raise OptionError(f"unknown diffusion sampler '{name}'", hint=f"known: {', '.join(SAMPLERS)}")
+    if options.diffusion == "alone":
+        if config.k_step_max != config.timesteps:
+            raise OptionError(
+                f"the diffusion model of '{voice.name}' was trained for {config.k_step_max} of "
+                f"{config.timesteps} steps only",
+                hint="use it for shallow diffusion (diffusion='shallow')",
+            )
+        steps = config.timesteps
+    else:
+        steps = options.k_step
+        if steps > config.k_step_max:
+            raise OptionError(
+                f"k_step {steps} is beyond the trained range of the diffusion model of '{voice.name}'",
+                hint=f"choose at most {config.k_step_max}",
+            )
+    if speedup == 1 or name is None:
+        return SAMPLERS["ddpm"], 1
+    if name in ("dpm-solver", "dpm-solver++", "unipc") and steps // speedup < 2:
+        raise OptionError(
+            f"{steps} diffusion steps taken {speedup} at once leave too few for '{name}'",
+            hint=f"choose a speedup of at most {max(1, steps // 2)}",
+        )
+    return SAMPLERS[name], speedup
