@@ -9,7 +9,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 # One junit file per run, so that .ci/run can add up what passed and failed.
 REPORTS ?=
 
-.PHONY: help demo test test-slow soak check format lint types imports bench docs demo-audio clean
+.PHONY: help demo test test-slow soak check format format-check lint types imports parity bench docs demo-audio clean
 
 help:            ## what can be made
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed 's/:.*##/ :/'
@@ -59,6 +59,10 @@ types: $(VENV)/dev.stamp  ## mypy, strict, on the package
 
 imports: $(VENV)/dev.stamp  ## the drawing in CONTRIBUTING, executed
 	$(BIN)/lint-imports
+
+parity: $(VENV)/dev.stamp  ## replay golden cases: make parity GOLDEN=DIR [MANIFESTS=DIR]
+	@test -n "$(GOLDEN)" || { echo "say which cases: make parity GOLDEN=DIR [MANIFESTS=DIR]"; exit 2; }
+	@$(BIN)/python -m tests.parity.replay "$(GOLDEN)" $(if $(MANIFESTS),"$(MANIFESTS)")
 
 bench: $(VENV)/dev.stamp  ## all benchmarks; rewrites docs/benchmarks.md
 	$(BIN)/python -m benchmarks

@@ -10,20 +10,16 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
+
 from benchmarks.memory import Usage, run
 from benchmarks.report import Bar
+from benchmarks.sound import DEMO_DATA, recording
+from sovits.audio.io import open_source
 
-from sovits.audio.audio import Audio
-from sovits.audio.encode import writing
-from sovits.audio.io import open_source, read
-
-DATA = Path(__file__).resolve().parent.parent / "src" / "sovits" / "demo_data"
 #: Seconds of the short and the long recording; the second pair is for a quick look whether all this works.
 FULL, QUICK = (300.0, 7200.0), (30.0, 180.0)
 #: How many times the memory of the short recording the long one may take.
@@ -56,33 +52,12 @@ class Run:
         return self.usage.seconds / self.seconds
 
 
-def phrases(seconds: float) -> Iterator[Audio]:
-    """The shipped phrase again and again, between full level and 6 dB below, up to exactly ``seconds``."""
-    phrase = read(DATA / "vocals.flac", mono=True)
-    left = round(seconds * phrase.sample_rate)
-    for turn in count():
-        if left <= 0:
-            return
-        piece = phrase.samples[:, : min(left, phrase.length)] * np.float32(0.75 + 0.25 * math.cos(turn))
-        left -= piece.shape[1]
-        yield Audio(piece, phrase.sample_rate)
-
-
-def recording(path: Path, seconds: float) -> int:
-    """Write a recording of ``seconds`` and return its samples; memory holds one phrase."""
-    pieces = phrases(seconds)
-    first = next(pieces)
-    with writing(path, first.sample_rate, first.channels) as writer:
-        for piece in chain([first], pieces):
-            writer.write(piece)
-        return writer.length
-
-
 def convert(seconds: float, folder: Path) -> Run:
     """Make a recording in ``folder``, convert it with ``sovits convert`` and look at the result."""
     source, result = folder / f"source-{seconds:g}.flac", folder / f"result-{seconds:g}.flac"
     samples = recording(source, seconds)
-    command = [sys.executable, "-m", "sovits", "convert", source, result, "--reference", DATA / "reference.flac"]
+    command: list[str | Path] = [sys.executable, "-m", "sovits", "convert", source, result]
+    command += ["--reference", DEMO_DATA / "reference.flac"]
     # A home of its own, so that no configuration of the user has a say.
     usage = run(command, env={**os.environ, "SOVITS_HOME": str(folder / "home")})
     converted, loudest, energy = 0, 0.0, 0.0
@@ -119,11 +94,9 @@ def bars(runs: list[Run]) -> list[Bar]:
 
 def table(runs: list[Run]) -> str:
     """The runs as Markdown."""
-    lines = [
-        "| recording | samples in | samples out | peak memory (PSS) | high-water marks | processes | wall time |"
-        " processor time | real-time factor |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    columns = ["recording", "samples in", "samples out", "peak memory (PSS)", "high-water marks", "processes"]
+    columns += ["wall time", "processor time", "real-time factor"]
+    lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
     for one in runs:
         use = one.usage
         lines.append(

@@ -66,11 +66,30 @@ def tolerance(case: Case, name: str) -> tuple[float, float]:
         atol = 0.0
     if "rtol" not in stated and (match := re.search(r"\brtol " + _NUMBER, text)):
         rtol = float(match[1])
+    if clause := _clause(text, name):
+        relative, number = clause
+        return (number, atol) if relative else (rtol, max(number, 10 * _sensitivity(case, name)))
     if match := re.match(_NUMBER + r" \* max\|out\|", text):
         atol = float(match[1]) * _largest(want)
     elif match := re.match(_NUMBER, text) or re.search(r"\batol " + _NUMBER, text):
         atol = float(match[1])
-    return rtol, max(atol, 10 * float(case.meta.get("sensitivity_1e-6", {}).get(name, 0.0)))
+    return rtol, max(atol, 10 * _sensitivity(case, name))
+
+
+def _clause(text: str, name: str) -> tuple[bool, float] | None:
+    """What "c 2e-3; f0 relative 1e-4" says of an output: whether its number is relative, and the number.
+
+    A clause is about every output that has its first word as a part ("audio" and "g_audio_head").
+    """
+    for clause in text.split(";"):
+        match = re.match(r"\s*(\w+) (relative )?" + _NUMBER, clause)
+        if match and match[1] not in ("atol", "rtol") and match[1] in name.split("_"):
+            return match[2] is not None, float(match[3])
+    return None
+
+
+def _sensitivity(case: Case, name: str) -> float:
+    return float(case.meta.get("sensitivity_1e-6", {}).get(name, 0.0))
 
 
 def assert_close(
@@ -99,7 +118,7 @@ def assert_close(
     if atol is None:
         atol = case_atol
     else:
-        atol = max(atol, 10 * float(case.meta.get("sensitivity_1e-6", {}).get(name, 0.0)))
+        atol = max(atol, 10 * _sensitivity(case, name))
     wide = np.complex128 if want.dtype.kind == "c" else np.float64
     got, want = got.astype(wide), want.astype(wide)
     assert np.array_equal(np.isnan(got), np.isnan(want)), f"{label}: NaN in other places than expected"

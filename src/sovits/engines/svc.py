@@ -19,7 +19,7 @@ from sovits.core.progress import SILENT, Cancel, Progress, Stage
 from sovits.core.rng import Noise
 from sovits.engines.svc_mix import Tracks, fixed_weights
 from sovits.engines.svc_pitch import SvcPitch
-from sovits.engines.svc_plan import Model, Piece, Weights, convert
+from sovits.engines.svc_plan import Model, Piece, Plan, Weights
 from sovits.engines.svc_render import Renderer
 from sovits.engines.svc_watch import LayerWatch
 from sovits.options.convert import ConvertOptions
@@ -95,7 +95,7 @@ class SvcEngine:
                 with self._watch.under(cancel):
                     return renderer(piece)
 
-            for samples in convert(source, model, settings, render, self._weights(settings)):
+            for samples in Plan(source, model, settings, self._weights(settings)).run(render):
                 cancel.check()
                 given += self._advanced(stage, samples)
                 if rate != model.rate:

@@ -1,9 +1,9 @@
 """From a recording to the pieces that go through the nets one by one, and back to one sound in order.
 
 The geometry is that of so-vits-svc (spec section 4, ``slice_inference``): segments at silence, forced clips that start
-earlier by the overlap, silence around each piece, a linear cross-fade. With ``compat="upstream"`` it is kept to the sample;
-otherwise everything counts in whole frames of the model at its own rate (F11), a piece inside a segment hears its
-neighbours instead of silence, and no segment goes through the nets in one go that is longer than the window (F34).
+earlier by the overlap, silence around each piece, a linear cross-fade. With ``compat="upstream"`` it is kept to the
+sample; otherwise everything counts in whole frames of the model at its own rate (F11), a piece inside a segment hears
+its neighbours instead of silence, and nothing longer than the window goes through the nets in one go (F34).
 """
 
 from __future__ import annotations
@@ -63,60 +63,93 @@ class Model:
     hop: int
 
 
-def convert(
-    source: AudioSource, model: Model, options: SvcOptions, render: Render, weights: Weights | None = None
-) -> Iterator[Samples]:
-    """Convert a recording; mono pieces at the model's rate, in order, as they come.
+class Plan:
+    """The pieces of a recording. Making one walks through the source for its silences; :meth:`run` for the sound.
 
     Args:
-        source: walked through twice: for the silences, then for the sound.
-        weights: speaker weights over the recording; with ``compat="upstream"`` the table follows from the options.
+        source: any rate and channels.
+        weights: speaker weights over the recording; with ``compat="upstream"`` tracks come from the options.
 
-    Yields:
-        float32 [some time]; joined they are ``ceil(length * model rate / source rate)`` samples.
+    Attributes:
+        table: so-vits-svc's table of speaker weights [frames, speakers], with ``compat="upstream"`` and tracks only.
 
     Raises:
         AudioError: no sample, or one that is no number.
     """
-    upstream = options.compat == "upstream"
-    work = _Mono(source) if upstream else _Mono(source, model.rate)
-    segments, length = svc_segments(work, dataclasses.replace(SVC, threshold=options.slice_db))
-    if length == 0:
-        raise AudioError("there is no sound to convert: the recording has no samples")
-    segments = [segment for segment in segments if segment.stop > segment.start]
-    sizes = _Sizes.upstream(options, work.sample_rate, model) if upstream else _Sizes.fixed(options, model)
-    plan = _Plan(segments, sizes, work.sample_rate, model)
-    table = None
-    if upstream and options.speaker_tracks:
-        table = upstream_table(options.speaker_tracks, plan.upstream_frames())
-    walk = _Walk(work)
-    before = 0
-    for number, segment in enumerate(segments):
-        if segment.silent:
-            count = plan.sounding(segment.start, segment.stop)
-            before += count // model.hop
-            yield from _silence(count, model.rate)
-            continue
-        joiner = ClipJoiner(sizes.faded if sizes.size else 0, options.overlap_share)
-        for start, stop in plan.clips(segment):
-            sound, frame = walk.take(segment, start, stop, sizes), (start - segment.start - sizes.pad) // model.hop
-            if table is not None:
-                piece = Piece(sound, work.sample_rate, number, before, _columns(table, before))
-            elif weights is not None and not upstream:
-                piece = Piece(sound, work.sample_rate, number, frame, _over(weights, start - sizes.pad, length, model))
-            else:
-                piece = Piece(sound, work.sample_rate, number, frame, _constant(weights))
-            heard, frames = render(piece)
-            before += frames
-            wanted = plan.sounding(start, stop)
-            if upstream:
-                own = pad_centre(heard[sizes.edge : max(sizes.edge, len(heard) - sizes.edge)], wanted)
-            else:
-                own = heard[sizes.edge : sizes.edge + wanted]
-            yield joiner.push(own).astype(np.float32, copy=False)
-        yield joiner.finish().astype(np.float32, copy=False)
-    if walk.length not in (None, length):
-        raise AudioError("the recording changed while it was being converted", hint="convert it again")
+
+    def __init__(self, source: AudioSource, model: Model, options: SvcOptions, weights: Weights | None = None) -> None:
+        self._upstream = options.compat == "upstream"
+        self._work = _Mono(source) if self._upstream else _Mono(source, model.rate)
+        segments, self._length = svc_segments(self._work, dataclasses.replace(SVC, threshold=options.slice_db))
+        if self._length == 0:
+            raise AudioError("there is no sound to convert: the recording has no samples")
+        self._segments = [segment for segment in segments if segment.stop > segment.start]
+        self._model, self._share, self._weights = model, options.overlap_share, weights
+        rate = self._work.sample_rate
+        self._sizes = _Sizes.upstream(options, rate, model) if self._upstream else _Sizes.fixed(options, model)
+        self.table: FloatArray | None = None
+        if self._upstream and options.speaker_tracks:
+            self.table = upstream_table(options.speaker_tracks, self._table_frames())
+
+    def run(self, render: Render) -> Iterator[Samples]:
+        """Convert; mono float32 pieces at the model's rate, in order, as they come.
+
+        Joined they are ``ceil(length * model rate / source rate)`` samples.
+        """
+        walk = _Walk(self._work)
+        before = 0  # frames that have gone through the nets
+        for number, segment in enumerate(self._segments):
+            if segment.silent:
+                count = self._sounding(segment.start, segment.stop)
+                before += count // self._model.hop
+                yield from _silence(count, self._model.rate)
+                continue
+            joiner = ClipJoiner(self._sizes.faded if self._sizes.size else 0, self._share)
+            for start, stop in self._clips(segment):
+                heard, frames = render(self._piece(walk, number, start, stop, before))
+                before += frames
+                yield joiner.push(self._own(heard, self._sounding(start, stop))).astype(np.float32, copy=False)
+            yield joiner.finish().astype(np.float32, copy=False)
+
+    def _piece(self, walk: _Walk, number: int, start: int, stop: int, before: int) -> Piece:
+        """The sound from ``start`` to ``stop`` with what is heard around it."""
+        segment, hop = self._segments[number], self._model.hop
+        sound = walk.take(segment, start, stop, self._sizes)
+        first = start - self._sizes.pad
+        weights: Callable[[int], FloatArray] | None = None
+        if (table := self.table) is not None:
+            weights = lambda frames: table[before : before + frames]  # noqa: E731
+        elif (course := self._weights) is not None:
+            weights = lambda frames: course(  # noqa: E731
+                ((first + hop * np.arange(frames)) / self._length).astype(np.float32)
+            )
+        return Piece(sound, self._work.sample_rate, number, (first - segment.start) // hop, weights)
+
+    def _own(self, heard: Samples, wanted: int) -> Samples:
+        """What a piece gives without its surroundings: ``wanted`` samples."""
+        edge = self._sizes.edge
+        if self._upstream:
+            return pad_centre(heard[edge : max(edge, len(heard) - edge)], wanted)
+        return heard[edge : edge + wanted]
+
+    def _clips(self, segment: Segment) -> list[tuple[int, int]]:
+        """``(start, stop)`` of each piece of a segment, in samples of the source."""
+        length = segment.stop - segment.start
+        found = forced_clips(length, self._sizes.size, self._sizes.overlap) if self._sizes.size else [(0, length)]
+        return [(segment.start + start, segment.start + stop) for start, stop in found]
+
+    def _sounding(self, start: int, stop: int) -> int:
+        """Samples of the result for a stretch of the source."""
+        return math.ceil((stop - start) / self._work.sample_rate * self._model.rate)
+
+    def _table_frames(self) -> int:
+        """The length of so-vits-svc's speaker mix table; the padding counts at the source's rate (kept)."""
+        total = len(self._segments)
+        for segment in self._segments:
+            pads = 0 if segment.silent else 2 * self._sizes.pad
+            pieces = [(segment.start, segment.stop)] if segment.silent else self._clips(segment)
+            total += sum((self._sounding(start, stop) + pads) // self._model.hop for start, stop in pieces)
+        return total
 
 
 @dataclass(frozen=True)
@@ -152,44 +185,6 @@ class _Sizes:
         size = frames(options.clip_seconds, 2)
         overlap = min(frames(options.clip_overlap), size - model.hop)
         return cls(pad, pad, size, overlap, overlap, True, model.hop)
-
-
-class _Plan:
-    """Where pieces lie in the source and in the result."""
-
-    def __init__(self, segments: list[Segment], sizes: _Sizes, rate: int, model: Model) -> None:
-        self._segments, self._sizes, self._rate, self._model = segments, sizes, rate, model
-
-    def clips(self, segment: Segment) -> list[tuple[int, int]]:
-        """``(start, stop)`` of each piece of a segment, in samples of the source."""
-        length = segment.stop - segment.start
-        found = forced_clips(length, self._sizes.size, self._sizes.overlap) if self._sizes.size else [(0, length)]
-        return [(segment.start + start, segment.start + stop) for start, stop in found]
-
-    def sounding(self, start: int, stop: int) -> int:
-        """Samples of the result for a stretch of the source."""
-        return math.ceil((stop - start) / self._rate * self._model.rate)
-
-    def upstream_frames(self) -> int:
-        """The length of so-vits-svc's speaker mix table; the padding counts at the source's rate (kept)."""
-        total = len(self._segments)
-        for segment in self._segments:
-            pads = 0 if segment.silent else 2 * self._sizes.pad
-            pieces = [(segment.start, segment.stop)] if segment.silent else self.clips(segment)
-            total += sum((self.sounding(start, stop) + pads) // self._model.hop for start, stop in pieces)
-        return total
-
-
-def _columns(table: FloatArray, first: int) -> Callable[[int], FloatArray]:
-    return lambda frames: table[first : first + frames]
-
-
-def _over(weights: Weights, start: int, length: int, model: Model) -> Callable[[int], FloatArray]:
-    return lambda frames: weights(((start + model.hop * np.arange(frames)) / length).astype(np.float32))
-
-
-def _constant(weights: Weights | None) -> Callable[[int], FloatArray] | None:
-    return None if weights is None else lambda frames: weights(np.zeros(frames, np.float32))
 
 
 def _silence(count: int, rate: int) -> Iterator[Samples]:
@@ -231,7 +226,6 @@ class _Walk:
         self._blocks = source.blocks(_BLOCK)
         self._held = np.zeros(0, np.float32)
         self._first = 0
-        self.length: int | None = None
 
     def take(self, segment: Segment, start: int, stop: int, sizes: _Sizes) -> Samples:
         """``start`` to ``stop`` with ``sizes.pad`` on both sides, up to whole frames on the grid."""
@@ -246,7 +240,6 @@ class _Walk:
         while self._first + len(self._held) < high:
             block = next(self._blocks, None)
             if block is None:
-                self.length = self._first + len(self._held)
                 raise AudioError("the recording changed while it was being converted", hint="convert it again")
             self._held = np.concatenate([self._held, block.samples[0]])
             if low > self._first:

@@ -210,7 +210,8 @@ class Renderer:
     ) -> Samples:
         """The diffusion model's sound: over ``audio`` (shallow), or from noise alone if there is none."""
         voice, options = self._voice, self._options
-        assert voice.diffusion is not None and self._sampler is not None
+        assert voice.diffusion is not None
+        assert self._sampler is not None
         vocoder, net = voice.vocoder(), voice.diffusion.net
         units, loudness, mel = heard.units, heard.volume, None
         if audio is not None:

@@ -30,6 +30,7 @@ _LEAST_FRAMES = 40
 _NEIGHBOURS = 8
 _SMOOTHING = 1.0  # standard deviation in frames of the smoothing of target spectra over time
 _MOST_GAIN = 4.0  # bound of the gain, natural log of power (17 dB)
+_MOST_OWN_GAIN = 2.0  # the same for what one frame's gain differs from the long-term one (9 dB)
 _MOST_UNVOICED_GAIN = 2.0  # the same for consonants and breath (9 dB)
 _VARIANCE_STRETCH = 1.5
 _LOW_ORDERS, _LOW_SHARE = 8, 0.75
@@ -89,9 +90,12 @@ class Mapping:
         here = on_grid(log_power, self._rate, self.warp)[:, : self._points] @ self._basis
         static = (self._mean_there - self._mean_here)[None]
         gain = _smooth(self._moved(here), _SMOOTHING) - here if not self._few else np.repeat(static, len(here), axis=0)
+        usual = self._on_axis(static)
+        # A frame's own part of the gain is bent towards a bound: a few neighbours must not carve whistles.
+        own = _MOST_OWN_GAIN * np.tanh((self._on_axis(gain) - usual) / _MOST_OWN_GAIN)
         share = _smooth(voiced.astype(np.float64)[:, None], 2.0)
-        for_voiced = np.clip(self._on_axis(gain), -_MOST_GAIN, _MOST_GAIN)
-        for_unvoiced = np.clip(self._on_axis(static), -_MOST_UNVOICED_GAIN, _MOST_UNVOICED_GAIN)
+        for_voiced = np.clip(usual + own, -_MOST_GAIN, _MOST_GAIN)
+        for_unvoiced = np.clip(usual, -_MOST_UNVOICED_GAIN, _MOST_UNVOICED_GAIN)
         between = share * for_voiced + (1.0 - share) * for_unvoiced
         mapped = stretched(log_power, self.warp) + self._on_bins(between * self._amount, log_power.shape[1])
         mapped += _power(log_power) - _power(mapped)

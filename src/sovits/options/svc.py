@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -62,6 +63,12 @@ class SvcOptions(ConvertOptions):
     compat: Compatibility = knob(
         "fixed", "'upstream' repeats recorded bugs of so-vits-svc 4.1, for comparison of numbers"
     )
+
+    @field_validator("pitch", mode="before")
+    @classmethod
+    def _tracker_of_the_original(cls, pitch: Any) -> Any:
+        # What is said about the tracker alone (its range) does not choose another one.
+        return {"method": "pm", **pitch} if isinstance(pitch, Mapping) else pitch
 
     @field_validator("speaker_tracks")
     @classmethod

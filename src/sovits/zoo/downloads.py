@@ -11,11 +11,10 @@ import http.client
 import json
 import re
 import shutil
-import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from sovits.core.atomic import output_error
-from sovits.core.errors import CorruptFileError, LimitExceededError, MissingWeightsError, OutputError
+from sovits.core.errors import LimitExceededError, MissingWeightsError, OutputError
 from sovits.core.progress import SILENT, Cancel, Progress, Stage
 
 _BLOCK = 1 << 18
@@ -93,6 +92,7 @@ def download(
     part: Path,
     *,
     size: int | None = None,
+    verified: bool = False,
     patience: Patience | None = None,
     progress: Progress = SILENT,
     cancel: Cancel | None = None,
@@ -104,6 +104,7 @@ def download(
     Args:
         addresses: tried in order; the next one is asked when one refuses or keeps failing.
         size: of the whole file, if known; another size is refused before anything is fetched.
+        verified: whether the caller checks a hash; bytes of one address may then be continued from another.
         label: what is fetched, for the progress bar.
 
     Returns:
@@ -121,7 +122,7 @@ def download(
         if urlsplit(address).scheme not in ("http", "https"):
             failures.append(f"{address}: only http and https addresses are fetched")
             continue
-        transfer = _Transfer(address, part, size, patience, progress, cancel, label or part.name)
+        transfer = _Transfer(address, part, size, verified, patience, progress, cancel, label or part.name)
         try:
             transfer.run(sleep)
             return address
@@ -138,12 +139,14 @@ class _Transfer:
         address: str,
         part: Path,
         size: int | None,
+        verified: bool,
         patience: Patience,
         progress: Progress,
         cancel: Cancel,
         label: str,
     ) -> None:
         self._address, self._part, self._size = address, part, size
+        self._verified = verified
         self._patience, self._progress, self._cancel, self._label = patience, progress, cancel, label
         self._state = part.with_name(f"{part.name}.json")
 
@@ -178,8 +181,8 @@ class _Transfer:
     def _attempt(self) -> None:
         held = self._held()
         state = self._remembered()
-        if held and (state.get("address") != self._address and self._size is None):
-            # Bytes of another address, and nothing tells whether it is the same file.
+        if held and state.get("address") != self._address and not self._verified:
+            # Bytes of another address, and nothing would tell whether it is the same file.
             self._forget()
             held = 0
         if self._size is not None and held == self._size:
@@ -190,8 +193,8 @@ class _Transfer:
         headers = {"User-Agent": _AGENT, "Accept-Encoding": "identity"}
         if held:
             headers["Range"] = f"bytes={held}-"
-            if state.get("address") == self._address and state.get("etag"):
-                headers["If-Range"] = state["etag"]
+            if state.get("address") == self._address and state.get("state"):
+                headers["If-Range"] = state["state"]
         request = urllib.request.Request(self._address, headers=headers)
         try:
             with _opener().open(request, timeout=self._patience.timeout) as response:
@@ -199,10 +202,12 @@ class _Transfer:
         except urllib.error.HTTPError as error:
             error.close()
             self._answer(error, held)
-        except (http.client.HTTPException, socket.timeout, ConnectionError) as error:
-            raise _Interrupted(f"the connection broke: {type(error).__name__}") from error
         except urllib.error.URLError as error:
             raise _Interrupted(f"no connection: {error.reason}") from error
+        except TimeoutError as error:
+            raise _Interrupted(f"nothing came for {self._patience.timeout:g} s") from error
+        except (http.client.HTTPException, OSError) as error:
+            raise _Interrupted(f"the connection broke: {error or type(error).__name__}") from error
 
     def _answer(self, error: urllib.error.HTTPError, held: int) -> None:
         """What an answer that is no file means."""
@@ -215,7 +220,12 @@ class _Transfer:
             raise _Interrupted("the file there is shorter than what lies here; starting again")
         if error.code in _TRANSIENT:
             raise _Interrupted(f"the server answers {error.code} {error.reason}", _retry_after(error.headers))
-        words = {401: "it asks for a login", 403: "access is forbidden", 404: "there is no such file", 410: "it is gone"}
+        words = {
+            401: "it asks for a login",
+            403: "access is forbidden",
+            404: "there is no such file",
+            410: "it is gone",
+        }
         raise _Refused(f"the server answers {error.code}, {words.get(error.code, str(error.reason))}")
 
     def _receive(self, response: Any, held: int) -> None:
@@ -231,17 +241,12 @@ class _Transfer:
         total = total if total is not None else self._size
         self._require_room((total or 0) - start)
         self._remember(response)
-        try:
-            with (
-                self._part.open("ab") as sink,
-                self._progress.stage(self._label, float(total) if total else None, "B") as stage,
-            ):
-                stage.advance(float(start))
-                self._copy(response, sink, stage, start, total)
-        except OSError as error:
-            if isinstance(error, (socket.timeout, ConnectionError)):
-                raise
-            raise output_error(self._part, error) from error
+        with (
+            _writing(self._part) as sink,
+            self._progress.stage(self._label, float(total) if total else None, "B") as stage,
+        ):
+            stage.advance(float(start))
+            self._copy(response, sink, stage, start, total)
         if total is not None and self._held() < total:
             raise _Interrupted(f"the connection ended after {self._held()} of {total} bytes")
 
@@ -254,12 +259,17 @@ class _Transfer:
             done += len(block)
             if done > limit:
                 raise LimitExceededError(f"{self._address} sends more than {limit:,} bytes")
-            sink.write(block)
+            try:
+                sink.write(block)
+            except OSError as error:
+                raise output_error(self._part, error) from error
             stage.advance(float(len(block)))
 
     def _remember(self, response: Any) -> None:
         etag = response.headers.get("ETag", "")
-        state = {"address": self._address, "etag": etag if etag.startswith('"') else ""}
+        # If-Range takes a strong tag or a date.
+        strong = etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
+        state = {"address": self._address, "state": strong}
         try:
             self._state.write_text(json.dumps(state), encoding="utf-8")
         except OSError as error:
@@ -272,6 +282,17 @@ class _Transfer:
                 f"{self._label} needs {needed:,} more bytes in {self._part.parent}, {free:,} are free",
                 hint="free some space, or choose another models folder (SOVITS_MODELS)",
             )
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        # Without a buffer: what was received is on its way to the disk when the process is killed.
+        sink = path.open("ab", buffering=0)
+    except OSError as error:
+        raise output_error(path, error) from error
+    with sink:
+        yield sink
 
 
 def _extent(response: Any, held: int) -> tuple[int | None, int]:
@@ -294,16 +315,3 @@ def _retry_after(headers: Any) -> float:
     with contextlib.suppress(TypeError, ValueError):
         return max(0.0, parsedate_to_datetime(stated).timestamp() - time.time())
     return 0.0
-
-
-def require_hash(path: Path, found: str, wanted: str, what: str) -> None:
-    """Compare two SHA-256.
-
-    Raises:
-        CorruptFileError: they differ; names both.
-    """
-    if found != wanted.lower():
-        raise CorruptFileError(
-            f"{what} has the wrong content: SHA-256 is {found}, expected {wanted.lower()}",
-            hint=f"it was not kept at {path}; try again, or another mirror",
-        )

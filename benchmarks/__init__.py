@@ -1,0 +1,1 @@
+"""Benchmarks: ``python -m benchmarks``. No part of the package that is installed."""

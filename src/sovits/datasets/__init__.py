@@ -1,0 +1,1 @@
+"""Features of recordings -> training items and batches."""

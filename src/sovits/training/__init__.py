@@ -1,0 +1,1 @@
+"""Training of voices: checkpoints of a run and their upkeep."""
