@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import soxr
-
 from judges.ge2e import mel_bank
 
 RATE = 16000

@@ -6,12 +6,16 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sovits.api import LoadedVoice as LoadedVoice
+    from sovits.api import load_voice as load_voice
     from sovits.audio.audio import Audio as Audio
     from sovits.core.errors import SovitsError as SovitsError
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "load_voice": "sovits.api",
+    "LoadedVoice": "sovits.api",
     "Audio": "sovits.audio.audio",
     "SovitsError": "sovits.core.errors",
 }

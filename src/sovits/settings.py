@@ -8,9 +8,14 @@ value          variable                                   otherwise
 ``home``       ``SOVITS_HOME``                            the platform's folder for application data
 ``models``     ``SOVITS_MODELS``, then ``config.*``       ``models`` in ``home``
 ``voices``     ``SOVITS_VOICES``, then ``config.*``       ``voices`` in ``home``
+``offline``    ``SOVITS_OFFLINE``                         off; any value but ``0``, ``no``, ``off``, ``false`` is on
+``hubs``       ``HF_ENDPOINT``, ``SOVITS_MODELSCOPE``,    the hubs themselves; several mirrors with commas between them,
+               ``SOVITS_GITHUB``                          tried in order
+``svc_models`` ``SOVITS_SVC_MODELS``, then ``config.*``   ``models/so-vits-svc`` in the working folder
 ============== ========================================== ============================================
 
-``config.toml``, ``config.yaml`` or ``config.json`` in ``home`` may name ``models`` and ``voices``.
+``config.toml``, ``config.yaml`` or ``config.json`` in ``home`` may name ``models``, ``voices`` and
+``svc_models``.
 """
 
 from __future__ import annotations
@@ -18,13 +23,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sovits.core.errors import OptionError
 
 _CONFIG_NAMES = ("config.toml", "config.yaml", "config.yml", "config.json")
-_CONFIG_KEYS = ("models", "voices")
+_CONFIG_KEYS = ("models", "voices", "svc_models")
+_SVC_MODELS = Path("models/so-vits-svc")
+_MIRRORS = {"HF_ENDPOINT": "huggingface", "SOVITS_MODELSCOPE": "modelscope", "SOVITS_GITHUB": "github"}
 
 
 @dataclass(frozen=True)
@@ -35,11 +42,17 @@ class Settings:
         home: where sovits keeps what it needs between runs.
         models: official weight files.
         voices: one folder per voice, found by ``--voice NAME``.
+        offline: whether nothing may be fetched.
+        hubs: mirrors of ``huggingface``, ``modelscope`` and ``github``; a hub that is not named is itself.
+        svc_models: models of so-vits-svc by name, for ``so-vits-infer``.
     """
 
     home: Path
     models: Path
     voices: Path
+    offline: bool = False
+    hubs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    svc_models: Path = _SVC_MODELS
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, *, platform: str = sys.platform) -> Settings:
@@ -50,7 +63,8 @@ class Settings:
             platform: as ``sys.platform``.
 
         Raises:
-            OptionError: the configuration file in ``home`` cannot be parsed or holds an unknown key.
+            OptionError: the configuration file in ``home`` cannot be parsed or holds an unknown key; or a mirror is no
+                http or https address.
         """
         values = os.environ if environ is None else environ
         home = _path(values.get("SOVITS_HOME")) or default_home(values, platform)
@@ -59,6 +73,9 @@ class Settings:
             home,
             _path(values.get("SOVITS_MODELS")) or stored.get("models") or home / "models",
             _path(values.get("SOVITS_VOICES")) or stored.get("voices") or home / "voices",
+            values.get("SOVITS_OFFLINE", "").strip().lower() not in ("", "0", "no", "off", "false"),
+            _mirrors(values),
+            _path(values.get("SOVITS_SVC_MODELS")) or stored.get("svc_models") or _SVC_MODELS,
         )
 
 
@@ -72,6 +89,21 @@ def default_home(environ: Mapping[str, str], platform: str) -> Path:
     data = environ.get("XDG_DATA_HOME", "")
     # The XDG base directory specification has relative values ignored.
     return (Path(data) if data.startswith("/") else user / ".local" / "share") / "sovits"
+
+
+def _mirrors(environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for variable, hub in _MIRRORS.items():
+        addresses = tuple(word.strip().rstrip("/") for word in environ.get(variable, "").split(",") if word.strip())
+        for address in addresses:
+            if not address.startswith(("http://", "https://")):
+                raise OptionError(
+                    f"{variable} holds '{address}', which is no http or https address",
+                    hint=f"for example {variable}=https://hf-mirror.com" if hub == "huggingface" else "",
+                )
+        if addresses:
+            found[hub] = addresses
+    return found
 
 
 def _path(value: object) -> Path | None:

@@ -21,10 +21,10 @@ import numpy as np
 from sovits.core.checkpoint import inspect, native_child, read, read_indexes
 from sovits.core.checkpoint.arrays import read_npy, read_npz
 from sovits.core.checkpoint.containers import plain
-from sovits.core.checkpoint.indexes import check_index
+from sovits.core.checkpoint.indexes import parse_index
 from sovits.core.checkpoint.limits import DEFAULT
 from sovits.core.checkpoint.mapped import open_mapped
-from sovits.core.checkpoint.native import check_onnx, parse_index
+from sovits.core.checkpoint.native import check_onnx
 from sovits.core.checkpoint.onnx import walk_onnx
 from sovits.core.checkpoint.safetensors import read_safetensors
 from sovits.core.checkpoint.torchlegacy import read_torch_legacy, read_torch_tar
@@ -60,11 +60,6 @@ def as_npz(path: Path) -> None:
         entry.open()
 
 
-def native_faiss(path: Path) -> None:
-    mapped = open_mapped(path, DEFAULT)
-    parse_index(path, 0, mapped.size, DEFAULT, mapped.name)
-
-
 def native_onnx(path: Path) -> None:
     mapped = open_mapped(path, DEFAULT)
     check_onnx(path, mapped.size, DEFAULT, mapped.name)
@@ -81,9 +76,8 @@ LOADERS: dict[str, Callable[[Path], Any]] = {
     "safetensors": lambda path: read_safetensors(open_mapped(path, DEFAULT), DEFAULT),
     "npy": lambda path: read_npy(open_mapped(path, DEFAULT).data, str(path)).open(),
     "npz": as_npz,
-    "faiss structure": lambda path: check_index(open_mapped(path, DEFAULT).data, str(path)),
+    "faiss": lambda path: parse_index(open_mapped(path, DEFAULT).data, str(path)),
     "onnx structure": lambda path: walk_onnx(open_mapped(path, DEFAULT).data, DEFAULT, str(path)),
-    "faiss child": native_faiss,
     "onnx child": native_onnx,
 }
 

@@ -209,6 +209,25 @@ def _segments(cuts: list[Cut], hop: int, length: int) -> list[Segment]:
     return found
 
 
+def loud_part(samples: npt.ArrayLike, below_peak: float, *, window: int = 2048, hop: int = 512) -> Cut:
+    """Where a recording begins and ends once the quiet at both ends is left out, as librosa's ``trim`` finds it.
+
+    Args:
+        samples: mono [time].
+        below_peak: frames whose RMS lies this many dB or more below that of the loudest are quiet.
+
+    Returns:
+        ``(start, stop)`` in samples; ``(0, 0)`` for silence.
+    """
+    signal = np.asarray(samples, np.float32)
+    levels = frame_rms(signal, window, hop)
+    largest = float(levels.max(initial=0.0))
+    loud = np.flatnonzero(levels > largest * from_db(-below_peak))
+    if not len(loud):
+        return 0, 0
+    return int(loud[0]) * hop, min(len(signal), (int(loud[-1]) + 1) * hop)
+
+
 def normalise_piece(piece: npt.ArrayLike, *, top: float = 0.9, share: float = 0.25) -> npt.NDArray[np.int16]:
     """The levelled 16-bit piece that GPT-SoVITS's slicer writes (spec section 15).
 

@@ -11,28 +11,31 @@ import typer
 
 from sovits.cli import failures, formats
 from sovits.cli.failures import printable
-from sovits.cli.flags import takes
+from sovits.cli.flags import Given, takes_either
 from sovits.cli.session import Session
 from sovits.cli.voices import REFERENCE_HELP, VOICE_HELP, ReferenceCommand, chosen
-from sovits.core.device import Compute
+from sovits.core.device import Compute, choose
 from sovits.core.errors import OptionError
 from sovits.options.convert import ConvertOptions
+from sovits.options.svc import SvcOptions
 from sovits.pipelines import convert as pipeline
-from sovits.pipelines import files
+from sovits.pipelines import engines, files
 from sovits.pipelines.files import Task
+from sovits.zoo.tiny import NOTICE
+from sovits.zoo.voice import Voice
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(cls=ReferenceCommand)
-@takes(ConvertOptions)
+@takes_either(ConvertOptions, SvcOptions, "trained voice")
 def convert(
     context: typer.Context,
     paths: Annotated[
         list[str],
         typer.Argument(metavar="IN... OUT", help="recordings, folders or patterns; at last the output file or folder"),
     ],
-    options: ConvertOptions,
+    given: Given,
     reference: Annotated[list[str] | None, typer.Option(metavar="CLIP...", help=REFERENCE_HELP)] = None,
     voice: Annotated[str | None, typer.Option(metavar="NAME_OR_FOLDER", help=VOICE_HELP)] = None,
     format: Annotated[
@@ -43,8 +46,16 @@ def convert(
     kbps: Annotated[int | None, typer.Option(metavar="N", help=formats.KBPS_HELP)] = None,
     jobs: Annotated[
         int,
-        typer.Option(min=0, metavar="N", show_default=False, help="files at a time [default: 0, one per core]"),
+        typer.Option(
+            min=0,
+            metavar="N",
+            show_default=False,
+            help="files at a time [default: 0, one per core; with a trained voice one]",
+        ),
     ] = 0,
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="where a trained voice runs: auto, cpu, cuda, cuda:N or mps")
+    ] = "auto",
     force: Annotated[
         bool, typer.Option("--force", help="convert again what an earlier run has already converted")
     ] = False,
@@ -60,8 +71,11 @@ def convert(
         raise OptionError("an input and an output are needed", hint="sovits convert IN... OUT --reference CLIP")
     *patterns, out = paths
     target = chosen(session, voice, reference)
+    options = _options(target, given)
     tasks, folder = _plan(patterns, out, format, bits, kbps, target.references)
-    compute, workers = _shares(jobs, len(tasks))
+    compute, workers = _shares(jobs, len(tasks), target, device)
+    if engines.is_tiny(target):
+        session.note(f"voice '{target.name}': {NOTICE}")
     job = pipeline.Job(
         target,
         options,
@@ -98,11 +112,22 @@ def _plan(
     return tasks, folder
 
 
-def _shares(jobs: int, count: int) -> tuple[Compute, int]:
+def _options(target: Voice, given: Given) -> ConvertOptions:
+    """The options of the engine that serves the voice."""
+    kind = engines.options_type(target)
+    use = f"the voice '{target.name}', which has {'a trained model' if kind is SvcOptions else 'recordings only'}"
+    return engines.settled(target, given.build(kind, use))
+
+
+def _shares(jobs: int, count: int, target: Voice, device: str) -> tuple[Compute, int]:
     """Worker processes, and what each of them may use of the machine."""
     cores = os.cpu_count() or 1
-    workers = max(1, min(jobs or cores, count))
-    return Compute(threads=max(1, cores // workers)), workers
+    if not engines.is_trained(target):
+        workers = max(1, min(jobs or cores, count))
+        return Compute(threads=max(1, cores // workers)), workers
+    # Every process holds the nets once more, and one net keeps all cores busy.
+    workers = max(1, min(jobs or 1, count))
+    return choose(device, threads=max(1, cores // workers)), workers
 
 
 def _show(session: Session, result: pipeline.Result) -> None:

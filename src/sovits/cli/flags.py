@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -18,6 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
+from sovits.core.errors import OptionError
 from sovits.core.strict import Strict, read_mapping
 
 S = TypeVar("S", bound=Strict)
@@ -63,6 +65,11 @@ class Flag:
         return get_origin(self.kinds[0]) in (list, tuple)
 
     @property
+    def is_mapping(self) -> bool:
+        """Whether its values are ``NAME=VALUE``, one per name."""
+        return get_origin(self.kinds[0]) is dict
+
+    @property
     def is_clearable(self) -> bool:
         """Whether "none" takes back a default: the type allows ``None``, and that is not the default already."""
         return type(None) in get_args(self.field.annotation) and self.field.default is not None
@@ -71,6 +78,8 @@ class Flag:
     def metavar(self) -> str:
         """What stands for the value in help: choices, or the kind of value."""
         words: list[str] = []
+        if self.is_mapping:
+            return "NAME=VALUE"
         for kind in self.kinds:
             if get_origin(kind) is Literal:
                 words.extend(str(choice) for choice in get_args(kind))
@@ -149,6 +158,8 @@ def gather(kind: type[S], given: Mapping[str, Any], config: Path | None) -> S:
         if flag.is_clearable and value == "none":
             value = None
         used = True
+        if flag.is_mapping:
+            value = dict(_pair(flag, item) for item in value)
         target = values
         for step in flag.path[:-1]:
             inner = target.get(step)
@@ -159,20 +170,92 @@ def gather(kind: type[S], given: Mapping[str, Any], config: Path | None) -> S:
     return kind.build(values, where=" and ".join([*sources, *(["command line"] if used else [])]))
 
 
+def _pair(flag: Flag, text: str) -> tuple[str, Any]:
+    """``NAME=VALUE``; a value in brackets is JSON."""
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise OptionError(f"command line: --{flag.name} takes NAME=VALUE, got '{text}'", hint="give it once per name")
+    if not value.lstrip().startswith("["):
+        return name, value
+    try:
+        return name, json.loads(value)
+    except ValueError as error:
+        raise OptionError(f"command line: --{flag.name}: {value} is no valid JSON: {error}") from error
+
+
+@dataclass(frozen=True)
+class Given:
+    """Flags and configuration file of a command that learns later which option type they are for.
+
+    Attributes:
+        values: by parameter name, ``None`` or an empty list where not given.
+        config: the configuration file.
+    """
+
+    values: Mapping[str, Any]
+    config: Path | None = None
+
+    def build(self, kind: type[S], use: str) -> S:
+        """The checked options.
+
+        Args:
+            use: what they are for, as in "does not apply to ...".
+
+        Raises:
+            OptionError: a flag that ``kind`` does not have; else as :func:`gather`.
+        """
+        known = {flag.parameter for flag in flags_of(kind)}
+        for name, value in self.values.items():
+            if name not in known and value is not None and value != []:
+                raise OptionError(f"--{name.replace('_', '-')} does not apply to {use}", hint="leave it out")
+        return gather(kind, self.values, self.config)
+
+
+def takes_either(
+    first: type[Strict], second: type[Strict], use: str, parameter: str = "given"
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the flags of two option types; it receives a :class:`Given` as ``parameter``.
+
+    Args:
+        use: when the second type counts, said in the help of its flags.
+    """
+    flags = {flag.parameter: flag for flag in flags_of(first)}
+    help_texts = {name: flag.help for name, flag in flags.items()}
+    for flag in flags_of(second):
+        one = flags.setdefault(flag.parameter, flag)
+        if one is flag:
+            help_texts[flag.parameter] = f"{use}: {flag.help}"
+        elif one.default != flag.default:
+            help_texts[flag.parameter] += f" ({use}: {flag.default})"
+
+    def build(values: dict[str, Any], config: Path | None) -> Given:
+        return Given(values, config)
+
+    return _taking([(flag, help_texts[name]) for name, flag in flags.items()], parameter, build)
+
+
 def takes(kind: type[S], parameter: str = "options") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the flags of ``kind``; it receives the checked value as ``parameter``."""
-    flags = list(flags_of(kind))
+    return _taking(
+        [(flag, flag.help) for flag in flags_of(kind)],
+        parameter,
+        lambda values, config: gather(kind, values, config),
+    )
 
+
+def _taking(
+    flags: Sequence[tuple[Flag, str]], parameter: str, build: Callable[[dict[str, Any], Path | None], Any]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(command, eval_str=True)
         own = [item for item in signature.parameters.values() if item.name != parameter]
-        added = [_parameter(flag) for flag in flags] + [_config_parameter()]
+        added = [_parameter(flag, text) for flag, text in flags] + [_config_parameter()]
 
         @functools.wraps(command)
         def wrapper(**values: Any) -> Any:
             config = values.pop("config")
-            given = {flag.parameter: values.pop(flag.parameter) for flag in flags}
-            return command(**values, **{parameter: gather(kind, given, config)})
+            given = {flag.parameter: values.pop(flag.parameter) for flag, _ in flags}
+            return command(**values, **{parameter: build(given, config)})
 
         everything = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in [*own, *added]]
         wrapper.__signature__ = signature.replace(parameters=everything)  # type: ignore[attr-defined]
@@ -182,11 +265,12 @@ def takes(kind: type[S], parameter: str = "options") -> Callable[[Callable[..., 
     return decorate
 
 
-def _parameter(flag: Flag) -> inspect.Parameter:
+def _parameter(flag: Flag, text: str) -> inspect.Parameter:
     names = f"--{flag.name}/--no-{flag.name}" if flag.is_switch else f"--{flag.name}"
-    kind: Any = bool | None if flag.is_switch else list[str] | None if flag.is_list else str | None
+    several = flag.is_list or flag.is_mapping
+    kind: Any = bool | None if flag.is_switch else list[str] | None if several else str | None
     metavar = None if flag.is_switch else flag.metavar
-    option = typer.Option(names, help=flag.help, metavar=metavar, show_default=False)
+    option = typer.Option(names, help=text, metavar=metavar, show_default=False)
     return _keyword(flag.parameter, Annotated[kind, option])
 
 

@@ -15,7 +15,9 @@ COMMANDS = {
     "f0": ("sovits.cli.f0", "Track the fundamental frequency of a recording: CSV and PNG."),
     "slice": ("sovits.cli.slice", "Cut a recording into pieces at its silences."),
     "info": ("sovits.cli.info", "Show format, length, loudness and F0 range of audio files."),
-    "models": ("sovits.cli.models", "Look into weight files."),
+    "voices": ("sovits.cli.library", "Add, list, show, remove and export voices."),
+    "models": ("sovits.cli.models", "Fetch official files and look into weight files."),
+    "svc": ("sovits.cli.svc", "so-vits-svc's own commands with their flags: infer, mix, compress, export-onnx."),
     "demo": ("sovits.cli.demo", "Convert the recording that is shipped with sovits and draw what happened."),
     "doctor": ("sovits.cli.doctor", "Check this installation and say what mends it."),
 }

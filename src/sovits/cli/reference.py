@@ -25,9 +25,11 @@ def option_types() -> list[tuple[str, type[Strict]]]:
     from sovits.options.convert import ConvertOptions
     from sovits.options.pitch import PitchOptions
     from sovits.options.slicing import SliceOptions
+    from sovits.options.svc import SvcOptions
 
     return [
-        ("`sovits convert`", ConvertOptions),
+        ("`sovits convert` for voices of recordings", ConvertOptions),
+        ("`sovits convert` for voices with a trained model", SvcOptions),
         ("`sovits f0`", PitchOptions),
         ("`sovits slice`", SliceOptions),
     ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 import typer.core
 
@@ -27,12 +27,12 @@ def svc() -> None:
 class OfficialCommand(typer.core.TyperCommand):
     """A command that leaves its arguments to a parser of its own, help included."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Keep all arguments for the command."""
         ctx.args = list(args)
         return ctx.args
 
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         """The help of the own parser."""
         from sovits.cli.svc_flags import parser
 
@@ -47,6 +47,7 @@ def infer(context: typer.Context) -> None:
     from sovits.pipelines import svc_files
     from sovits.pipelines.convert import convert_file
     from sovits.pipelines.engines import svc_engine
+    from sovits.zoo.voice import Voice
 
     session: Session = context.obj
     request, idle = parse(context.args, context.command_path)
@@ -58,13 +59,14 @@ def infer(context: typer.Context) -> None:
         svc_files.recording(name)
     files = request.files
     engine = svc_engine(files, svc_files.official_models(session.settings.models), choose(request.device))
+    singer = Voice(engine.loaded.name)
     wanted = list(svc_files.items(request, engine.loaded.speakers))
     for item in wanted:
         engine.loaded.speaker_id(item.options.speaker)
     for item in wanted:
         source, output = item.task.source, item.task.output
         seconds = convert_file(
-            source, output, engine, None, item.options, progress=session.progress, cancel=session.cancel
+            source, output, engine, singer, item.options, progress=session.progress, cancel=session.cancel
         )
         session.note(f"{printable(str(source))} -> {printable(str(output))} ({seconds:.1f} s)")
 
@@ -99,9 +101,9 @@ def mix(
 def compress(
     context: typer.Context,
     model: Annotated[Path, typer.Option("-i", "--input", metavar="FILE", help="the model, G_*.pth")],
-    config: Annotated[
-        Path, typer.Option("-c", "--config", metavar="FILE", help="its config.json")
-    ] = Path("configs/config.json"),
+    config: Annotated[Path, typer.Option("-c", "--config", metavar="FILE", help="its config.json")] = Path(
+        "configs/config.json"
+    ),
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="[default: INPUT_release.pth, INPUT_release_half.pth]"),
@@ -143,6 +145,19 @@ def export_onnx(
         made = export(name, diffusion, diffusion_config)
     for path in made:
         session.note(f"wrote {printable(str(path))}")
+
+
+@contextlib.contextmanager
+def needing_torch(feature: str) -> Iterator[None]:
+    """Say which package ``feature`` needs where torch is not installed."""
+    from sovits.core.registry import missing
+
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("torch", "onnx"):
+            raise
+        raise missing("torch", feature, "neural") from error
 
 
 def shared(items: Sequence[str]) -> list[tuple[str, float]]:

@@ -115,9 +115,7 @@ FLAGS = (
     OfficialFlag("-dm", "--diffusion_model_path", "diffusion model", default="logs/44k/diffusion/model_0.pt"),
     OfficialFlag("-dc", "--diffusion_config_path", "its config", default="logs/44k/diffusion/config.yaml"),
     OfficialFlag("-ks", "--k_step", "steps of shallow diffusion", "k_step", "number"),
-    OfficialFlag(
-        "-se", "--second_encoding", "encode once more before shallow diffusion", "second_encoding", "switch"
-    ),
+    OfficialFlag("-se", "--second_encoding", "encode once more before shallow diffusion", "second_encoding", "switch"),
     OfficialFlag(
         "-od", "--only_diffusion", "the diffusion model alone, without -m and -c", "diffusion", "switch", "alone"
     ),

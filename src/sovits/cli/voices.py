@@ -9,10 +9,11 @@ import typer.core
 
 from sovits.cli.session import Session
 from sovits.core.errors import OptionError
-from sovits.zoo.voice import Voice, find, from_references
+from sovits.pipelines.engines import named
+from sovits.zoo.voice import Voice, from_references
 
 REFERENCE_HELP = "recordings of the target voice: files or folders"
-VOICE_HELP = "a voice by name (from the voices folder) or the path of its folder"
+VOICE_HELP = "a voice by name (from the voices folder) or the path of its folder; tiny: random weights, for tests"
 
 
 def chosen(session: Session, name_or_folder: str | None, references: list[str] | None) -> Voice:
@@ -25,7 +26,7 @@ def chosen(session: Session, name_or_folder: str | None, references: list[str] |
     if name_or_folder and references:
         raise OptionError("--voice and --reference were both given", hint="choose one of them")
     if name_or_folder:
-        return find(name_or_folder, session.settings.voices)
+        return named(name_or_folder, session.settings.voices)
     if references:
         return from_references([Path(clip) for clip in references])
     raise OptionError("no target voice was given", hint="add --reference CLIP... or --voice NAME_OR_FOLDER")

@@ -140,6 +140,8 @@ class Plan:
 
     def _sounding(self, start: int, stop: int) -> int:
         """Samples of the result for a stretch of the source."""
+        if not self._upstream:
+            return stop - start  # the source was brought to the model's rate
         return math.ceil((stop - start) / self._work.sample_rate * self._model.rate)
 
     def _table_frames(self) -> int:

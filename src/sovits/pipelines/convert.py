@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from collections.abc import Iterator, Sequence
@@ -18,13 +19,14 @@ from sovits.core.rng import SeededNoise
 from sovits.engines.engine import Engine
 from sovits.options.convert import ConvertOptions
 from sovits.pipelines.done import DoneRecords
+from sovits.pipelines.engines import engine_for, is_tiny, is_trained
 from sovits.pipelines.files import Task
 from sovits.pipelines.workers import run_all
 from sovits.zoo.voice import Voice
 
-#: Part of every record of finished work. The number rises when the engine gives other results for the same options, so
+#: Part of every record of finished work. The number rises when an engine gives other results for the same options, so
 #: that what an earlier development version has made counts as old.
-_ENGINE = "world 1"
+_WORLD, _SVC = "world 1", "svc 1"
 
 Status = Literal["converted", "skipped", "failed"]
 
@@ -76,10 +78,7 @@ class Job:
 
     def engine(self) -> Engine:
         """The engine that serves this voice."""
-        from sovits.engines.world import WorldEngine
-        from sovits.zoo.tables import pitch_predictor
-
-        return WorldEngine(pitch_predictor(self.options.pitch, models=self.models, compute=self.compute))
+        return engine_for(self.voice, self.options, self.models, self.compute)
 
     def __call__(self) -> _Converter:
         """Set up in a worker process."""
@@ -189,16 +188,21 @@ def convert_files(
 
 
 def voice_hash(voice: Voice) -> str:
-    """A hash over the content of a voice's recordings, wherever they lie.
+    """A hash over the content of a voice's recordings, or of its model, wherever the files lie.
 
     Raises:
-        VoiceError: a recording cannot be read.
+        VoiceError: a file cannot be read.
     """
     try:
-        return options_hash({"references": [file_hash(path) for path in voice.references]})
+        if is_tiny(voice):
+            return options_hash({"tiny": voice.name})
+        if voice.model is None:
+            return options_hash({"references": [file_hash(path) for path in voice.references]})
+        parts = dataclasses.asdict(voice.model)
+        return options_hash({name: file_hash(path) for name, path in parts.items() if path is not None})
     except OSError as error:
         raise VoiceError(
-            f"cannot read a recording of the voice '{voice.name}': {error.filename}: {error.strerror}"
+            f"cannot read a file of the voice '{voice.name}': {error.filename}: {error.strerror}"
         ) from error
 
 
@@ -214,7 +218,7 @@ def task_key(task: Task, job: Job) -> str:
             "voice": job.voice_key,
             "options": job.options.model_dump(mode="json"),
             "format": [task.output.suffix.lower(), job.bits, job.kbps],
-            "engine": _ENGINE,
+            "engine": _SVC if is_trained(job.voice) else _WORLD,
             "sovits": __version__,
         }
     )

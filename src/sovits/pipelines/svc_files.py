@@ -144,7 +144,9 @@ def recording(name: str) -> Path:
     source = RAW / (path if path.suffix else path.with_name(f"{path.name}.wav"))
     if not source.is_file():
         held = sorted(item.name for item in RAW.glob("*")) if RAW.is_dir() else []
-        raise PathError(f"no such recording: {source}", hint=f"the folder {RAW} holds: {', '.join(held[:8]) or 'nothing'}")
+        raise PathError(
+            f"no such recording: {source}", hint=f"the folder {RAW} holds: {', '.join(held[:8]) or 'nothing'}"
+        )
     return source
 
 
@@ -166,7 +168,9 @@ def read_tracks() -> dict[str, Any]:
     found = _literal(file) if file.suffix == ".py" else read_mapping(file)
     table = found.get(_TRACKS_NAME, found) if isinstance(found, dict) else found
     if not isinstance(table, dict) or not table:
-        raise OptionError(f"{file} holds no table of speakers and their tracks", hint="speaker: [[start, end, from, to]]")
+        raise OptionError(
+            f"{file} holds no table of speakers and their tracks", hint="speaker: [[start, end, from, to]]"
+        )
     return {str(speaker): track for speaker, track in table.items()}
 
 
@@ -177,7 +181,9 @@ def _literal(file: Path) -> Any:
             if isinstance(line, ast.Assign) and any(getattr(to, "id", "") == _TRACKS_NAME for to in line.targets):
                 return ast.literal_eval(line.value)
     except (OSError, UnicodeDecodeError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise OptionError(f"{file} cannot be read: {error}", hint=f"{_TRACKS_NAME} has to be written out in numbers") from error
+        raise OptionError(
+            f"{file} cannot be read: {error}", hint=f"{_TRACKS_NAME} has to be written out in numbers"
+        ) from error
     return {}
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import sys
 import time
 import zipfile
@@ -119,7 +118,7 @@ class Hub:
         target = self.place(file)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with self._locked(_plain(file), progress, cancel):
+            with self._locked(_lock_name(file), progress, cancel):
                 # Another process may have fetched it while this one waited.
                 if not replace and (found := self._found(file, progress)):
                     return found
@@ -214,7 +213,7 @@ class Hub:
                 hint="nothing was kept; try again or use a mirror"
                 + ("" if file.sha256 else f"; if the file was renewed on purpose, take it out of {RECORD}"),
             )
-        os.replace(part, target)
+        part.replace(target)
         state.unlink(missing_ok=True)
         self._record(file, seen, size, address)
         return Pulled(file.name, target, size, seen, fetched=True, first_seen=not known)
@@ -222,7 +221,7 @@ class Hub:
     def _out_of_archive(self, file: CatalogFile, progress: Progress, cancel: Cancel) -> Pulled:
         """Fetch the archive, take out every member that the catalogue names, and delete it."""
         whole = self.catalog.archive_of(file)
-        part = self.place(file).with_name(f".{hashlib.sha256('/'.join(file.archive).encode()).hexdigest()[:16]}.part")
+        part = self.place(file).with_name(f".{_lock_name(file)}.part")
         known = whole.sha256 if whole else ""
         address = download(
             file.addresses(self._hubs),
@@ -329,6 +328,13 @@ def _digests(path: Path) -> tuple[str, str, int]:
             md5.update(block)
             size += len(block)
     return sha256.hexdigest(), md5.hexdigest(), size
+
+
+def _lock_name(file: CatalogFile) -> str:
+    """One for all entries that write the same file: those of one archive, and those of one place."""
+    if file.member:
+        return "archive-" + hashlib.sha256("/".join(file.archive).encode()).hexdigest()[:16]
+    return file.place.replace("/", "_")
 
 
 def _plain(file: CatalogFile) -> str:

@@ -150,7 +150,7 @@ def _generator(
 
 def _wrong_kind(where: str, opened: Mapping[Path, Checkpoint], shown: Shown) -> WrongModelError:
     seen = [
-        f"{shown(file)} is a {found.kind.label}{f' {found.version}' if found.version else ''}"
+        f"{shown(file)} is: {found.kind.label}{f' {found.version}' if found.version else ''}"
         for file, found in opened.items()
     ]
     if any(found.kind is Kind.RVC for found in opened.values()):

@@ -1,14 +1,15 @@
-"""Retrieval indexes of faiss: their structure is checked here, byte by byte, before the native parser may see them.
+"""Retrieval indexes of faiss: checked byte by byte and read as plain arrays, without faiss.
 
 A retrieval file holds "IVF,Flat" indexes (spec singing-conversion.md, section 2; compat/svc/FILL.md, section 6). In
 this layout everything is a count followed by that many numbers, so a walk that multiplies and compares finds every
-size that does not fit the file, and every kind of index that would make faiss open other files.
+size that does not fit the file, and every kind of index that would make faiss open other files. What the walk passes
+is all there is, so no native parser is asked.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -84,27 +85,57 @@ class _Walk:
             raise CorruptFileError(f"{self.where}: a faiss index whose numbers contradict each other")
 
 
+def parse_index(data: memoryview, where: str) -> RetrievalIndex:
+    """Read a serialised index; raises as :func:`check_index`."""
+    facts, parts = _walked(data, where)
+    empty = np.zeros((0, facts.width), np.float32)
+    if parts.coarse is None:
+        (rows,) = parts.codes or (empty,)
+        return RetrievalIndex(np.array(rows), empty, np.zeros(0, np.int64), 0, facts.metric)
+    vectors = np.zeros((facts.count, facts.width), np.float32)
+    list_of = np.zeros(facts.count, np.int64)
+    for number, ids, rows in zip(parts.numbers, parts.ids, parts.codes, strict=True):
+        vectors[ids], list_of[ids] = rows, number
+    return RetrievalIndex(vectors, np.array(parts.coarse), list_of, parts.probes, facts.metric)
+
+
 def check_index(data: memoryview, where: str) -> IndexFacts:
-    """Walk over a serialised index.
+    """Walk over a serialised index without taking its numbers.
 
     Raises:
         WrongModelError: an index of another kind than IVF-Flat or Flat.
         UnsafeFileError: lists that lie in another file.
         CorruptFileError: sizes that do not fit, or bytes left over.
     """
-    walk = _Walk(data, where)
+    return _walked(data, where)[0]
+
+
+@dataclass
+class _Parts:
+    """What a walk passed: views of the file, the lists that hold something in order."""
+
+    codes: list[Array] = field(default_factory=list)
+    ids: list[Array] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    coarse: Array | None = None
+    probes: int = 0
+
+
+def _walked(data: memoryview, where: str) -> tuple[IndexFacts, _Parts]:
+    walk, parts = _Walk(data, where), _Parts()
     code = walk.code()
     if code in _FLAT:
-        facts = _flat(walk)
+        facts, rows = _flat(walk)
+        parts.codes.append(rows)
     elif code == _INVERTED:
-        facts = _inverted(walk)
+        facts = _inverted(walk, parts)
     else:
         raise WrongModelError(
             f"{where}: a faiss index of the kind {code.decode('latin-1')!a}, only IVF-Flat and Flat are read",
             hint="make the index again with the factory text 'IVF...,Flat'",
         )
     walk.require(walk.position == len(data))
-    return facts
+    return facts, parts
 
 
 def _header(walk: _Walk) -> tuple[int, int, str]:
@@ -115,18 +146,20 @@ def _header(walk: _Walk) -> tuple[int, int, str]:
     return width, count, _METRICS[metric]
 
 
-def _flat(walk: _Walk) -> IndexFacts:
+def _flat(walk: _Walk) -> tuple[IndexFacts, Array]:
     width, count, metric = _header(walk)
-    walk.require(len(walk.vector(4)) == 4 * width * count)
-    return IndexFacts("Flat", width, count, 0, metric)
+    values = walk.vector(4)
+    walk.require(len(values) == 4 * width * count)
+    return IndexFacts("Flat", width, count, 0, metric), np.frombuffer(values, "<f4").reshape(count, width)
 
 
-def _inverted(walk: _Walk) -> IndexFacts:
+def _inverted(walk: _Walk, parts: _Parts) -> IndexFacts:
     width, count, metric = _header(walk)
     lists, probes = walk.numbers("QQ")
     walk.require(0 < lists <= len(walk.data) and 0 < probes <= 1 << 31)
     walk.require(walk.code() in _FLAT)
-    coarse = _flat(walk)
+    coarse, parts.coarse = _flat(walk)
+    parts.probes = probes
     walk.require((coarse.width, coarse.count) == (width, lists))
     (kind,) = walk.numbers("B")
     walk.require(kind in (0, 1, 2))
@@ -138,14 +171,14 @@ def _inverted(walk: _Walk) -> IndexFacts:
         raise UnsafeFileError(f"{walk.where}: the lists of this index ({code!a}) lie outside the file")
     walk.require(walk.numbers("QQ") == (lists, 4 * width))
     sizes = _list_sizes(walk, lists)
-    ids: list[Array] = []
     walk.require(int(sizes.sum()) == count)
+    parts.numbers = np.flatnonzero(sizes).tolist()
     for size in sizes[sizes > 0].tolist():
-        walk.take(size * 4 * width)
-        ids.append(np.frombuffer(walk.take(size * 8), "<i8"))
-    if ids:
+        parts.codes.append(np.frombuffer(walk.take(size * 4 * width), "<f4").reshape(size, width))
+        parts.ids.append(np.frombuffer(walk.take(size * 8), "<i8"))
+    if parts.ids:
         seen = np.zeros(count, bool)
-        joined = np.concatenate(ids)
+        joined = np.concatenate(parts.ids)
         walk.require(int(joined.min()) >= 0 and int(joined.max()) < count)
         seen[joined] = True
         walk.require(bool(seen.all()))

@@ -1,7 +1,7 @@
-"""Native parsers (faiss, onnxruntime) run in a child process with memory and time limits, and give back plain arrays.
+"""The native parser of ONNX files (onnxruntime) runs in a child process with memory and time limits.
 
 The child is started from a list of arguments, without a shell, with the interpreter that runs us. It is asked only
-after the structure was checked in Python (:mod:`~sovits.core.checkpoint.indexes`, :mod:`~sovits.core.checkpoint.onnx`).
+after the structure was checked in Python (:mod:`~sovits.core.checkpoint.onnx`).
 """
 
 from __future__ import annotations
@@ -14,42 +14,19 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
 from sovits.core.checkpoint import native_child
-from sovits.core.checkpoint.indexes import RetrievalIndex
 from sovits.core.checkpoint.limits import Limits
 from sovits.core.checkpoint.mapped import printable
-from sovits.core.checkpoint.tensors import Array
 from sovits.core.errors import CheckpointError, CorruptFileError, LimitExceededError, MissingDependencyError
 
 _ANSWER_BYTES = 16 << 20
 
 
-def parse_index(path: Path, start: int, length: int, limits: Limits, where: str) -> RetrievalIndex:
-    """Have faiss parse the index at ``start`` of a file.
-
-    Raises:
-        CorruptFileError: faiss refuses it.
-        LimitExceededError: it takes more memory or time than the limits.
-        MissingDependencyError: faiss is not installed.
-    """
-    facts, arrays = _run("faiss", path, start, length, limits, where)
-    return RetrievalIndex(arrays["vectors"], arrays["centroids"], arrays["list_of"], facts["probes"], facts["metric"])
-
-
 def check_onnx(path: Path, length: int, limits: Limits, where: str) -> dict[str, Any]:
     """Have onnxruntime load a model; returns its ``inputs`` and ``outputs`` as name, type and shape."""
-    facts, _ = _run("onnx", path, 0, length, limits, where)
-    return facts
-
-
-def _run(
-    task: str, path: Path, start: int, length: int, limits: Limits, where: str
-) -> tuple[dict[str, Any], dict[str, Array]]:
     memory = limits.native_bytes + 3 * length
-    command = [sys.executable, "-E", "-P", "-B", native_child.__file__, task]
-    command += [str(path.absolute()), str(start), str(length), str(memory), str(int(limits.native_seconds) + 1)]
+    command = [sys.executable, "-E", "-P", "-B", native_child.__file__]
+    command += [str(path.absolute()), str(length), str(memory), str(int(limits.native_seconds) + 1)]
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     late = threading.Event()
 
@@ -61,12 +38,12 @@ def _run(
     clock.start()
     try:
         assert child.stdout is not None
-        return _answer(child.stdout, memory, where)
+        return _answer(child.stdout, where)
     except EOFError as error:
         if late.is_set():
             message = f"{where}: parsing took longer than {limits.native_seconds:g} s and was stopped"
             raise LimitExceededError(message) from error
-        raise CorruptFileError(f"{where}: the {task} parser broke down on it", hint="make the file again") from error
+        raise CorruptFileError(f"{where}: the native parser broke down on it", hint="make the file again") from error
     finally:
         clock.cancel()
         if child.stdout is not None:
@@ -82,21 +59,14 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def _answer(pipe: IO[bytes], memory: int, where: str) -> tuple[dict[str, Any], dict[str, Array]]:
+def _answer(pipe: IO[bytes], where: str) -> dict[str, Any]:
     (length,) = struct.unpack("<Q", _exactly(pipe, 8))
     if length > _ANSWER_BYTES:
         raise EOFError
     facts: dict[str, Any] = json.loads(_exactly(pipe, length))
     if "error" in facts:
         raise _error(facts, where)
-    arrays: dict[str, Array] = {}
-    for name, kind, shape in facts.pop("arrays"):
-        if int(np.prod(shape, dtype=np.float64)) * 8 > 2 * memory:
-            raise EOFError
-        made: Array = np.empty(shape, np.dtype({"f": "<f4", "i": "<i8"}[kind]))
-        _fill(pipe, made.reshape(-1).view(np.uint8))
-        arrays[name] = made
-    return facts, arrays
+    return facts
 
 
 def _error(facts: dict[str, Any], where: str) -> CheckpointError | MissingDependencyError:
@@ -117,13 +87,3 @@ def _exactly(pipe: IO[bytes], length: int) -> bytes:
     if len(data) != length:
         raise EOFError
     return data
-
-
-def _fill(pipe: IO[bytes], target: Array) -> None:
-    position = 0
-    while position < len(target):
-        piece = pipe.read(min(1 << 20, len(target) - position))
-        if not piece:
-            raise EOFError
-        target[position : position + len(piece)] = np.frombuffer(piece, np.uint8)
-        position += len(piece)

@@ -1,8 +1,7 @@
-"""The child process of :mod:`sovits.core.checkpoint.native`: parse one file natively, write plain arrays to a pipe.
+"""The child process of :mod:`sovits.core.checkpoint.native`: parse one ONNX file natively, write facts to a pipe.
 
-Runs as a script and imports nothing of ours. Arguments: task (``faiss`` or ``onnx``), path, start and length of the
-bytes, memory limit in bytes, limit of processor time in seconds. Answer on standard output: the length of a JSON
-object (8 bytes, little-endian), the object, then the arrays it lists, raw.
+Runs as a script and imports nothing of ours. Arguments: path, length of the bytes, memory limit in bytes, limit of
+processor time in seconds. Answer on standard output: the length of a JSON object (8 bytes, little-endian), the object.
 """
 
 from __future__ import annotations
@@ -29,48 +28,13 @@ def limit(memory: int, seconds: int) -> None:
             continue
 
 
-def read(path: str, start: int, length: int) -> bytes:
+def read(path: str, length: int) -> bytes:
     """The bytes to parse."""
     with open(path, "rb") as handle:  # noqa: PTH123 - nothing but the standard library's core is loaded here
-        handle.seek(start)
         return handle.read(length)
 
 
-def parse_faiss(data: bytes) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
-    """Vectors in id order, coarse centres and the list of each vector."""
-    import faiss
-    import numpy as np
-
-    faiss.omp_set_num_threads(1)
-    index: Any = faiss.deserialize_index(np.frombuffer(data, np.uint8))
-    metric = "inner product" if index.metric_type == faiss.METRIC_INNER_PRODUCT else "squared distance"
-    vectors = np.zeros((index.ntotal, index.d), np.float32)
-    if isinstance(index, faiss.IndexFlat):
-        vectors[:] = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(vectors.shape)
-        empty = np.zeros((0, index.d), np.float32)
-        return {"probes": 0, "metric": metric}, [
-            ("vectors", vectors),
-            ("centroids", empty),
-            ("list_of", empty[:, 0].astype(np.int64)),
-        ]
-    list_of = np.zeros(index.ntotal, np.int64)
-    lists = index.invlists
-    for number in range(index.nlist):
-        size = lists.list_size(number)
-        if size:
-            ids = faiss.rev_swig_ptr(lists.get_ids(number), size)
-            codes = faiss.rev_swig_ptr(lists.get_codes(number), size * index.code_size)
-            vectors[ids] = codes.view(np.float32).reshape(size, index.d)
-            list_of[ids] = number
-    centroids = np.asarray(index.quantizer.reconstruct_n(0, index.nlist), np.float32)
-    return {"probes": int(index.nprobe), "metric": metric}, [
-        ("vectors", vectors),
-        ("centroids", centroids),
-        ("list_of", list_of),
-    ]
-
-
-def parse_onnx(data: bytes) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
+def parse_onnx(data: bytes) -> dict[str, Any]:
     """Inputs and outputs as onnxruntime sees them; loading builds the graph, nothing is run."""
     import onnxruntime
 
@@ -85,31 +49,26 @@ def parse_onnx(data: bytes) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
     def rows(ports: Any) -> list[list[Any]]:
         return [[port.name, port.type, [str(size) for size in port.shape or []]] for port in ports]
 
-    return {"inputs": rows(session.get_inputs()), "outputs": rows(session.get_outputs())}, []
+    return {"inputs": rows(session.get_inputs()), "outputs": rows(session.get_outputs())}
 
 
-def main(task: str, path: str, start: str, length: str, memory: str, seconds: str) -> None:
+def main(path: str, length: str, memory: str, seconds: str) -> None:
     """Parse and answer; every failure is an answer too."""
     os.putenv("OMP_NUM_THREADS", "1")  # read by the native libraries when they are loaded
     os.putenv("OPENBLAS_NUM_THREADS", "1")
     limit(int(memory), int(seconds))
     facts: dict[str, Any]
-    arrays: list[tuple[str, Any]] = []
     try:
-        facts, arrays = {"faiss": parse_faiss, "onnx": parse_onnx}[task](read(path, int(start), int(length)))
-        facts["arrays"] = [[name, array.dtype.kind, list(array.shape)] for name, array in arrays]
+        facts = parse_onnx(read(path, int(length)))
     except ModuleNotFoundError as error:
-        facts = {"error": "missing", "message": {"faiss": "faiss-cpu"}.get(error.name or "", error.name or task)}
+        facts = {"error": "missing", "message": error.name or "onnxruntime"}
     except (MemoryError, ImportError):  # a native library that cannot be mapped is an ImportError
         facts = {"error": "memory", "message": ""}
     except Exception as error:
         facts = {"error": "refused", "message": str(error) or type(error).__name__}
     text = json.dumps(facts).encode("utf-8")
-    out = sys.stdout.buffer
-    out.write(struct.pack("<Q", len(text)) + text)
-    for _, array in arrays if "error" not in facts else []:
-        out.write(array.tobytes())
-    out.flush()
+    sys.stdout.buffer.write(struct.pack("<Q", len(text)) + text)
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sovits.core.checkpoint import arrays, indexes, native, onnx, safetensors, torchlegacy
+from sovits.core.checkpoint import arrays, indexes, onnx, safetensors, torchlegacy
 from sovits.core.checkpoint.containers import Foreign, Table, plain
 from sovits.core.checkpoint.kinds import Kind
 from sovits.core.checkpoint.limits import DEFAULT, Limits
@@ -59,17 +59,16 @@ def read(path: Path, *, limits: Limits = DEFAULT, config: Mapping[str, Any] | No
 def read_indexes(path: Path, *, limits: Limits = DEFAULT) -> dict[int | str, indexes.RetrievalIndex]:
     """The retrieval indexes of a ``.pkl`` or ``.index`` file by speaker id (0 for a lone index), as plain arrays.
 
-    faiss parses them in a child process with the memory and time that ``limits`` allow.
-
     Raises:
         WrongModelError: the file holds no index.
-        CheckpointError: as :func:`read`; or faiss refuses it.
+        CheckpointError: as :func:`read`.
     """
     checkpoint = read(path, limits=limits)
     if checkpoint.kind is not Kind.RETRIEVAL:
         raise WrongModelError(f"{path} holds no retrieval index, it is: {checkpoint.kind.title}")
+    mapped = open_mapped(Path(path), limits)
     return {
-        key: native.parse_index(checkpoint.path, part.start, part.length, limits, f"{path} (speaker {key})")
+        key: indexes.parse_index(mapped.slice(part.start, part.length, "an index"), f"{path} (speaker {key})")
         for key, part in checkpoint.indexes.items()
     }
 
