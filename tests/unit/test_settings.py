@@ -49,6 +49,18 @@ def test_a_wrong_configuration_file_is_refused(tmp_path: Path, text: str) -> Non
         Settings.load({"SOVITS_HOME": str(tmp_path)})
 
 
+def test_mirrors_and_offline() -> None:
+    plain = Settings.load({"SOVITS_HOME": "/h"})
+    assert (plain.offline, plain.hubs) == (False, {})
+    environ = {"HF_ENDPOINT": "https://hf-mirror.com/, https://b", "SOVITS_GITHUB": "https://c", "SOVITS_OFFLINE": "1"}
+    found = Settings.load({"SOVITS_HOME": "/h", **environ})
+    assert found.offline
+    assert found.hubs == {"huggingface": ("https://hf-mirror.com", "https://b"), "github": ("https://c",)}
+    assert not Settings.load({"SOVITS_OFFLINE": "No"}).offline
+    with pytest.raises(OptionError, match="HF_ENDPOINT"):
+        Settings.load({"HF_ENDPOINT": "hf-mirror.com"})
+
+
 def test_nothing_is_made(tmp_path: Path) -> None:
     settings = Settings.load({"SOVITS_HOME": str(tmp_path / "home")})
     assert not settings.home.exists()

@@ -158,7 +158,7 @@ def gather(kind: type[S], given: Mapping[str, Any], config: Path | None) -> S:
         if flag.is_clearable and value == "none":
             value = None
         used = True
-        if flag.is_mapping:
+        if flag.is_mapping and value is not None:
             value = dict(_pair(flag, item) for item in value)
         target = values
         for step in flag.path[:-1]:

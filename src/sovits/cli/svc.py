@@ -30,7 +30,7 @@ class OfficialCommand(typer.core.TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Keep all arguments for the command."""
         ctx.args = list(args)
-        return ctx.args
+        return list(args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The help of the own parser."""
@@ -58,7 +58,8 @@ def infer(context: typer.Context) -> None:
     for name in request.names:
         svc_files.recording(name)
     files = request.files
-    engine = svc_engine(files, svc_files.official_models(session.settings.models), choose(request.device))
+    models = svc_files.official_models(session.settings.models)
+    engine = svc_engine(files, models, choose(request.device), name=request.voice_name)
     singer = Voice(engine.loaded.name)
     wanted = list(svc_files.items(request, engine.loaded.speakers))
     for item in wanted:

@@ -51,6 +51,11 @@ class Request:
     device: str = "auto"
 
     @property
+    def voice_name(self) -> str:
+        """What the voice is called in messages: the file that was named."""
+        return (self.diffusion if self.options.diffusion == "alone" else self.model).name
+
+    @property
     def files(self) -> SvcFiles:
         """The files that the options ask for.
 

@@ -53,11 +53,18 @@ DEFAULT = ArchiveLimits()
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is an archive to unpack, and not a weight file (which may be a zip archive inside)."""
+    """Whether a file is an archive to unpack, and not a weight file (which may be a zip archive inside).
+
+    Raises:
+        PathError: not readable.
+    """
     if not path.is_file():
         return False
-    with path.open("rb") as handle:
-        start = handle.read(512)
+    try:
+        with path.open("rb") as handle:
+            start = handle.read(512)
+    except OSError as error:
+        raise PathError(f"cannot read {path}: {error.strerror}") from error
     if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         try:
             with zipfile.ZipFile(path) as archive:

@@ -39,7 +39,7 @@ class Patience:
 
     Attributes:
         attempts: tries in a row that bring nothing; every new byte starts the count again.
-        wait: seconds before the second try; doubled for each further one.
+        wait: seconds before going on; doubled for each further try that brings nothing.
         timeout: seconds without any byte.
         largest: bytes that a file of unknown size may have.
     """
@@ -159,10 +159,10 @@ class _Transfer:
                 self._attempt()
                 return
             except _Interrupted as error:
-                failed = 1 if self._held() > before else failed + 1
+                failed = 0 if self._held() > before else failed + 1
                 if failed >= self._patience.attempts:
                     raise _Refused(f"{error} ({failed} tries)") from error
-                sleep(min(max(error.wait, self._patience.wait * 2.0 ** (failed - 1)), _LONGEST_WAIT))
+                sleep(min(max(error.wait, self._patience.wait * 2.0**failed), _LONGEST_WAIT))
 
     def _held(self) -> int:
         return self._part.stat().st_size if self._part.is_file() else 0

@@ -13,18 +13,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sovits.core import checkpoint
 from sovits.core.atomic import output_error
 from sovits.core.errors import OptionError, PathError, SovitsError, VoiceError
 from sovits.core.progress import SILENT, Cancel, Progress
-from sovits.zoo import cards, voice
+from sovits.zoo import cards, layout
 from sovits.zoo.archives import is_archive, unpack
 from sovits.zoo.cards import Card, CardFile, Consent
+from sovits.zoo.layout import CLIP_SUFFIXES, WEIGHT_SUFFIXES
 from sovits.zoo.library import folder_of
 from sovits.zoo.scanning import Scan, Shown, scan
-from sovits.zoo.voice import CLIP_SUFFIXES, WEIGHT_SUFFIXES, Voice, clips_of, open_folder
+from sovits.zoo.voice import Voice, clips_of, from_references, open_folder
 
 #: What is taken out of an archive; everything else (programs, pictures, read-me files) stays inside.
 _WANTED = WEIGHT_SUFFIXES | CLIP_SUFFIXES | {".json", ".yaml", ".yml", ".pkl", ".index"}
@@ -210,22 +211,22 @@ class _Builder:
         parts = found.files
         entries: list[CardFile] = []
         with self.progress.stage("importing", None):
-            entries.append(self._weights(parts.weights, voice.MODEL, found.settings))
-            entries.append(self._copy(parts.config, voice.CONFIG))
+            entries.append(self._weights(parts.weights, layout.MODEL, found.settings))
+            entries.append(self._copy(parts.config, layout.CONFIG))
             if parts.diffusion and parts.diffusion_config:
-                entries.append(self._weights(parts.diffusion, voice.DIFFUSION, None))
-                entries.append(self._copy(parts.diffusion_config, voice.DIFFUSION_CONFIG))
+                entries.append(self._weights(parts.diffusion, layout.DIFFUSION, None))
+                entries.append(self._copy(parts.diffusion_config, layout.DIFFUSION_CONFIG))
             if parts.clusters:
-                entries.append(self._weights(parts.clusters, voice.CLUSTERS, None, keep_formats=True))
+                entries.append(self._weights(parts.clusters, layout.CLUSTERS, None, keep_formats=True))
             if parts.index:
                 # Copied as it is: the door checked it byte by byte, and faiss indexes have no other format.
                 lone = parts.index.suffix.lower() == ".index"
-                entries.append(self._copy(parts.index, voice.INDEXES[1] if lone else voice.INDEXES[0]))
+                entries.append(self._copy(parts.index, layout.INDEXES[1] if lone else layout.INDEXES[0]))
         return _card_of(found, tuple(entries), _card_beside(parts.weights))
 
     def clips(self, paths: Sequence[Path]) -> Card:
         """Recordings, numbered in the order they were given, so that equal names do not meet."""
-        clips = voice.from_references(list(paths)).references
+        clips = from_references(list(paths)).references
         entries = []
         for number, clip in enumerate(clips, 1):
             if clip.suffix.lower() not in CLIP_SUFFIXES:
@@ -254,7 +255,7 @@ class _Builder:
     def _copy(self, source: Path, name: str) -> CardFile:
         target = self.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        with source.open("rb") as reading, target.open("xb") as writing:
+        with _reading(source, self.shown) as reading, target.open("xb") as writing:
             while block := reading.read(_BLOCK):
                 self.cancel.check()
                 writing.write(block)
@@ -299,6 +300,13 @@ def _card_beside(weights: Path) -> Card | None:
     with contextlib.suppress(SovitsError):
         return cards.read_card(weights.parent)
     return None
+
+
+def _reading(source: Path, shown: Shown) -> BinaryIO:
+    try:
+        return source.open("rb")
+    except OSError as error:
+        raise PathError(f"cannot read {shown(source)}: {error.strerror}") from error
 
 
 def _require_audio(clip: Path, shown: str) -> None:

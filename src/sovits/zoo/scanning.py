@@ -15,7 +15,7 @@ from sovits.core import checkpoint
 from sovits.core.checkpoint import Checkpoint, Kind
 from sovits.core.errors import CheckpointError, OptionError, PathError, VoiceError, WrongModelError
 from sovits.core.strict import read_mapping
-from sovits.zoo.voice import WEIGHT_SUFFIXES, ModelFiles
+from sovits.zoo.layout import WEIGHT_SUFFIXES, ModelFiles
 
 _INDEX_SUFFIXES = frozenset({".pkl", ".index"})
 _SETTINGS = frozenset({".json", ".yaml", ".yml"})

@@ -7,37 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sovits.core.errors import PathError, VoiceError
+from sovits.zoo import layout
+from sovits.zoo.layout import CLIP_SUFFIXES, ModelFiles
 
 if TYPE_CHECKING:
     from sovits.zoo.cards import Card
 
-#: Suffixes that count as clips when a folder is given as a voice.
-CLIP_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".wma", ".aiff", ".aif"})
-#: Suffixes under which trained models lie; what a file is, its content decides.
-WEIGHT_SUFFIXES = frozenset({".pth", ".pt", ".ckpt", ".safetensors"})
-#: Names inside the folder of an imported voice.
-MODEL, CONFIG, CLUSTERS = "model.safetensors", "config.json", "kmeans.safetensors"
-DIFFUSION, DIFFUSION_CONFIG = "diffusion.safetensors", "diffusion.yaml"
-INDEXES = ("retrieval.pkl", "retrieval.index")
-
-
-@dataclass(frozen=True)
-class ModelFiles:
-    """The files of a trained so-vits-svc voice; each is read by content, so ``.pth`` and ``.safetensors`` both do.
-
-    Attributes:
-        weights, config: the generator and its ``config.json``.
-        diffusion, diffusion_config: shallow diffusion and its YAML, both or none.
-        clusters: k-means centres.
-        index: retrieval indexes by speaker id.
-    """
-
-    weights: Path
-    config: Path
-    diffusion: Path | None = None
-    diffusion_config: Path | None = None
-    clusters: Path | None = None
-    index: Path | None = None
+__all__ = ["CLIP_SUFFIXES", "ModelFiles", "Voice", "clips_of", "find", "folders_in", "from_references", "open_folder"]
 
 
 @dataclass(frozen=True)
@@ -91,7 +67,7 @@ def find(name_or_folder: str, voices_folder: Path) -> Voice:
         CheckpointError: a model file that cannot be used.
     """
     path = Path(name_or_folder)
-    if path.suffix.lower() in WEIGHT_SUFFIXES and path.is_file():
+    if path.suffix.lower() in layout.WEIGHT_SUFFIXES and path.is_file():
         return _of_upstream(path, ())
     for folder in (path, voices_folder / name_or_folder):
         if folder.is_dir():
@@ -116,7 +92,7 @@ def open_folder(folder: Path) -> Voice:
     clips = tuple(clips_of(folder))
     if (folder / CARD_NAME).is_file():
         return _of_card(folder, clips)
-    if any(path.suffix.lower() in WEIGHT_SUFFIXES for path in folder.rglob("*")):
+    if any(path.suffix.lower() in layout.WEIGHT_SUFFIXES for path in folder.rglob("*")):
         return _of_upstream(folder, clips)
     if not clips:
         raise VoiceError(
@@ -138,18 +114,18 @@ def _of_card(folder: Path, clips: tuple[Path, ...]) -> Voice:
         if not clips:
             raise VoiceError(f"the voice folder {folder} holds no recordings", hint=f"add '{card.name}' again")
         return Voice(_name(folder), clips, folder, card=card)
-    weights, config = part(MODEL), part(CONFIG)
+    weights, config = part(layout.MODEL), part(layout.CONFIG)
     if weights is None or config is None:
-        missing = MODEL if weights is None else CONFIG
+        missing = layout.MODEL if weights is None else layout.CONFIG
         raise VoiceError(f"the voice folder {folder} lacks its {missing}", hint=f"add '{card.name}' again")
-    diffusion, settings = part(DIFFUSION), part(DIFFUSION_CONFIG)
+    diffusion, settings = part(layout.DIFFUSION), part(layout.DIFFUSION_CONFIG)
     model = ModelFiles(
         weights,
         config,
         diffusion if settings else None,
         settings if diffusion else None,
-        part(CLUSTERS),
-        part(*INDEXES),
+        part(layout.CLUSTERS),
+        part(*layout.INDEXES),
     )
     return Voice(_name(folder), clips, folder, model, card.speaker, card)
 

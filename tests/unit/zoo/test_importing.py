@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import tarfile
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
@@ -30,6 +32,7 @@ from sovits.zoo.cards import Consent, content_hash
 from sovits.zoo.importing import Statement, add
 from sovits.zoo.voice import find, open_folder
 from tests import sounds
+from tests.parity.fill import state_svc
 from tests.unit.cli.conftest import store
 from tests.unit.zoo import fakes
 
@@ -361,3 +364,30 @@ def test_listing_and_licences(tmp_path: Path, voices: Path) -> None:
     assert [row.name for row in library.listing(voices, licence="unstated")] == ["a", "broken", "loose"]
     assert "not valid json" in library.listing(voices)[2].problem
     assert library.listing(tmp_path / "nowhere") == []
+
+
+def test_an_index_in_the_pickle_of_so_vits_svc(tmp_path: Path, voices: Path) -> None:
+    folder = fakes.model(tmp_path / "m")
+    made = faiss.read_index(str(fakes.index(tmp_path / "lone.index")))
+    (folder / "feature_and_index.pkl").write_bytes(pickle.dumps({0: made, 1: made}))
+    voice = add([folder], voices)
+    assert voice.model is not None
+    assert voice.model.index == voices / "m" / "retrieval.pkl"
+    assert list(checkpoint.read_indexes(voice.model.index)) == [0, 1]
+
+
+def test_nets_load_strictly_from_an_imported_voice(tmp_path: Path, voices: Path, repository: Path) -> None:
+    """A small model of official layout: every tensor of the net is there after the way through safetensors."""
+    torch = pytest.importorskip("torch")
+    from sovits.core.device import Compute
+    from sovits.zoo.building import load_generator
+
+    manifest = json.loads((repository / "tests/parity/data/svc/manifest/small/svc_tiny.json").read_text())
+    state = {name: torch.from_numpy(value) for name, value in state_svc(manifest, "voices").items()}
+    folder = tmp_path / "m"
+    fakes.settings(folder / "config.json", manifest["config"])
+    torch.save({"model": state, "iteration": 1, "optimizer": None, "learning_rate": 1e-4}, folder / "G_100.pth")
+    voice = add([folder], voices)
+    assert voice.model is not None
+    same(folder / "G_100.pth", voice.model.weights)
+    load_generator(voice.model.weights, manifest["config"], Compute())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests.security import forge
 
-from sovits.core.checkpoint import Kind, Limits, flatten, match, read, read_indexes
+from sovits.core.checkpoint import Kind, Limits, flatten, inspect, match, read, read_indexes
 from sovits.core.errors import (
     CorruptFileError,
     LimitExceededError,

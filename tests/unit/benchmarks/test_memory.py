@@ -1,0 +1,80 @@
+"""The watcher of memory sees what a command and its children really take."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+from benchmarks import memory
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
+
+_MIB = 1 << 20
+
+#: Holds some megabytes for a while; a child of its own first if told so, which is left behind or waited for.
+HOLD = """
+import subprocess, sys, time
+depth, size, leave = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "leave"
+child = subprocess.Popen([sys.executable, "-c", sys.argv[4], str(depth - 1), *sys.argv[2:]]) if depth else None
+held = bytearray(b"x") * (size << 20)
+if leave and child:
+    sys.exit()
+time.sleep(0.8)
+if child:
+    child.wait()
+"""
+
+
+def hold(depth: int, size: int, then: str = "wait") -> list[str]:
+    return [sys.executable, "-c", HOLD, str(depth), str(size), then, HOLD]
+
+
+def test_a_process_alone():
+    usage = memory.run(hold(0, 100), interval=0.02)
+    assert 100 * _MIB < usage.peak < 140 * _MIB
+    assert usage.peak < usage.high_water * 1.05 < 147 * _MIB
+    assert usage.processes == 1
+    assert usage.looks > 10
+    assert 0.8 < usage.seconds < 20
+
+
+def test_children_and_grandchildren_count():
+    usage = memory.run(hold(2, 60), interval=0.02)
+    assert usage.processes == 3
+    assert 180 * _MIB < usage.peak < 260 * _MIB
+
+
+def test_a_child_whose_parent_ended_belongs_to_the_tree():
+    command = [sys.executable, "-c", "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(0.6)"]
+    process = subprocess.Popen([*command, *hold(1, 1, "leave")], start_new_session=True)
+    try:
+        time.sleep(0.5)
+        assert len(memory.tree(process.pid)) == 3 - 1  # the one in the middle has left
+    finally:
+        process.wait()
+
+
+def test_processor_time_is_that_of_the_command():
+    usage = memory.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"])
+    assert 0.5 <= usage.cpu_seconds < 1.5
+
+
+def test_a_failure_says_what_the_command_said():
+    with pytest.raises(memory.CommandFailed, match=r"ended with 3: .*no such voice"):
+        memory.run([sys.executable, "-c", "import sys; print('no such voice', file=sys.stderr); sys.exit(3)"])
+
+
+def test_an_interrupted_watch_leaves_no_process_behind(monkeypatch):
+    seen = []
+
+    def interrupted(root: int) -> list[int]:
+        seen.append(root)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(memory, "tree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        memory.run([sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.undo()
+    assert memory.tree(seen[0]) == []
