@@ -55,7 +55,7 @@ def run_pitch(settings: Settings) -> Measured:
 def run_scale(settings: Settings) -> Measured:
     """Memory over length."""
     runs = scale.measure(scale.QUICK if settings.quick else scale.FULL)
-    return scale.bars(runs), scale.table(runs)
+    return scale.bars(runs, memory=not settings.quick), scale.table(runs)
 
 
 def run_converter(settings: Settings) -> Measured:

@@ -76,20 +76,27 @@ def measure(lengths: tuple[float, ...] = FULL) -> list[Run]:
         return [convert(seconds, Path(folder)) for seconds in lengths]
 
 
-def bars(runs: list[Run]) -> list[Bar]:
-    """What has to hold between the first and the last run."""
-    short, long = runs[0], runs[-1]
-    names = f"{words(long.seconds)} over {words(short.seconds)}"
+def bars(runs: list[Run], *, memory: bool = True) -> list[Bar]:
+    """What has to hold between the first and the last run.
+
+    Args:
+        memory: whether memory is held to its bar. That makes sense from some minutes on: a recording of half a minute
+            does not yet fill what the converter keeps of any recording.
+    """
+    short, long = runs[0].usage, runs[-1].usage
+    names = f"{words(runs[-1].seconds)} over {words(runs[0].seconds)}"
     wrong = sum(abs(one.converted - one.samples) for one in runs)
-    return [
-        Bar(f"peak memory of the process tree, {names}", long.usage.peak / short.usage.peak, "<=", MOST, ".3f"),
-        Bar(
-            f"the kernel's high-water marks, {names}", long.usage.high_water / short.usage.high_water, "<=", MOST, ".3f"
-        ),
+    found = [
         Bar("samples too many or too few in the results", wrong, "<=", 0, ".0f"),
         Bar("largest sample of the results", max(one.loudest for one in runs), "<=", 1, ".4f"),
         Bar("level of the quietest result (RMS, full scale 1)", min(one.level for one in runs), ">=", 0.01, ".4f"),
     ]
+    if memory:
+        found += [
+            Bar(f"peak memory of the process tree, {names}", long.peak / short.peak, "<=", MOST),
+            Bar(f"the kernel's high-water marks, {names}", long.high_water / short.high_water, "<=", MOST),
+        ]
+    return found
 
 
 def table(runs: list[Run]) -> str:

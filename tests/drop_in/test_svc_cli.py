@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sovits.audio.audio import Audio
+from sovits.audio.encode import write
 from sovits.audio.io import probe, read
 from sovits.core import checkpoint
 from tests.unit.cli.conftest import Cli
@@ -119,10 +122,47 @@ def test_bad_input_says_what_to_do(official: Path, cli: Cli) -> None:
     assert "768" in said
     assert "256" in said
     assert "-cm" in refused("-cr", "0.5", "-cm", "nowhere.pt")
-    assert "format" in refused("-wf", "xyz")
+    svc_folder.index(Path("wide.pkl"), 768)
+    assert "wide.pkl holds content of width 768" in refused("-fr", "-cr", "0.5", "-cm", "wide.pkl")
+    assert "no retrieval index" in refused("-fr", "-cr", "0.5", "-cm", "logs/44k/kmeans_10000.pt")
+    assert "no k-means centres" in refused("-cr", "0.5", "-cm", "logs/44k/feature_and_index.pkl")
+    for values in ({"upsample_rates": "x"}, {"n_layers": "two"}):
+        fakes.settings(Path("wrong.json"), svc_folder.config(**values))
+        assert "wrong.json" in refused("-c", "wrong.json")
+    fakes.settings(Path("wider.json"), svc_folder.config(speech_encoder="nonsense"))
+    assert "nonsense" in refused("-c", "wider.json")
+    assert "xyz" in refused("-wf", "xyz")
     assert "device" in refused("-d", "abacus")
     svc_folder.song(Path("raw/text.wav")).write_text("no sound")
     assert "text.wav" in cli("svc", "infer", "-n", "text", "-d", "cpu").err
+
+
+def test_bad_diffusion_files_say_what_to_do(official: Path, cli: Cli) -> None:
+    def refused(*arguments: object) -> str:
+        code, _, err = cli("svc", "infer", "-n", "song", "-d", "cpu", *arguments)
+        assert code in (2, 5), err
+        assert results() == []
+        return err
+
+    Path("other.yaml").write_text("data: {x: 1}\nmodel: {y: 2}\n")
+    assert "other.yaml" in refused("-shd", "-dc", "other.yaml")
+    assert "no so-vits-svc diffusion model" in refused("-shd", "-dm", G)
+    assert "no so-vits-svc generator" in refused("-m", "logs/44k/diffusion/model_0.pt")
+    settings = {**svc_folder.DIFFUSION, "model": {**svc_folder.DIFFUSION["model"], "k_step_max": 100}}
+    Path("short.yaml").write_text(json.dumps(settings))
+    assert "at most 100" in refused("-shd", "-ks", "200", "-dc", "short.yaml")
+    assert "100 of 1000" in refused("-od", "-dc", "short.yaml")
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(32000, 2), (8000, 1), (96000, 2)])
+def test_sources_of_any_kind(official: Path, cli: Cli, rate: int, channels: int) -> None:
+    noise = np.random.default_rng(0).standard_normal((channels, rate // 2)).astype(np.float32) / 10
+    write(Path("raw/other.wav"), Audio(noise, rate))
+    code, _, err = cli("svc", "infer", "-n", "other", "-wf", "wav", "-d", "cpu")
+    assert code == 0, err
+    made = read(Path("results/other_0key_alto_sovits_pm.wav"))
+    assert (made.sample_rate, made.channels) == (44100, 1)
+    assert made.duration == pytest.approx(0.5, abs=0.02)
 
 
 def test_a_missing_encoder_says_which_file_goes_where(official: Path, cli: Cli) -> None:
@@ -137,11 +177,9 @@ def test_a_missing_encoder_says_which_file_goes_where(official: Path, cli: Cli) 
 
 
 def wrapper(folder: Path, *arguments: object, **environ: str) -> subprocess.CompletedProcess[str]:
-    """``so-vits-infer`` as people call it: the installed program."""
-    program = Path(sys.executable).with_name("so-vits-infer")
-    command = [str(program)] if program.exists() else [sys.executable, "-m", "sovits.cli.svc_wrapper"]
+    """``so-vits-infer`` in a process of its own."""
     return subprocess.run(
-        [*command, *map(str, arguments)],
+        [sys.executable, "-m", "sovits.cli.svc_wrapper", *map(str, arguments)],
         cwd=folder,
         env={**os.environ, "SOVITS_HOME": str(folder / "home"), **environ},
         capture_output=True,
@@ -157,6 +195,11 @@ def models(official: Path) -> Path:
     (folder / "alto.pth").write_bytes(G.read_bytes())
     (folder / "alto.json").write_bytes(CONFIG.read_bytes())
     return folder
+
+
+def test_the_wrapper_is_installed_under_its_name(repository: Path) -> None:
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["scripts"]["so-vits-infer"] == "sovits.cli.svc_wrapper:main"
 
 
 def test_the_wrapper_converts(official: Path, models: Path) -> None:
@@ -182,6 +225,7 @@ def test_the_wrapper_fails_in_one_line(
     Path("empty.wav").touch()
     Path("cut.wav").write_bytes(Path("raw/song.wav").read_bytes()[:20])
     Path("cut.flac").write_bytes(Path("raw/song.wav").read_bytes()[:20])
+    Path("raw/folder.wav").mkdir()
     before = sorted(Path().rglob("*"))
     for arguments, words in (
         (["raw/song.wav", "out.wav", "nobody"], "nobody.pth"),
@@ -196,7 +240,8 @@ def test_the_wrapper_fails_in_one_line(
         (["cut.flac", "out.wav", "alto"], "cut.flac"),
         (["raw/song.wav", "out.xyz", "alto"], "xyz"),
         (["raw/song.wav", "raw/song.wav", "alto"], "overwrite"),
-        (["raw/song.wav", "raw", "alto"], "raw"),
+        (["raw/song.wav", "raw", "alto"], "suffix"),
+        (["raw/song.wav", "raw/folder.wav", "alto"], "folder.wav"),
         (["raw/song.wav", "text.wav/out.wav", "alto"], "out.wav"),
         (["raw/song.wav", "out.wav"], "so-vits-infer INPUT OUTPUT MODEL"),
         ([], "so-vits-infer INPUT OUTPUT MODEL"),
@@ -325,8 +370,6 @@ def test_what_cannot_be_exported(cli: Cli, arguments: tuple[str, ...], code: int
 
 def test_voices_from_the_same_files(official: Path, cli: Cli) -> None:
     """Imported, converted with, blended, and the blend converted with."""
-    home = ("SOVITS_MODELS",)
-    assert home
     second = Path("second")
     svc_folder.generator(second / "G_1.pth", salt="two")
     (second / "config.json").write_bytes(CONFIG.read_bytes())

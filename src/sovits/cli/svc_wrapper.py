@@ -46,7 +46,8 @@ def run(arguments: list[str]) -> int:
                     if interruption.terminated
                     else _say("interrupted", failures.INTERRUPTED)
                 )
-            return _say(": ".join(line.strip() for line in failures.describe(error)), failures.exit_code(error))
+            what, *hints = (line.strip().removeprefix("hint: ") for line in failures.describe(error))
+            return _say(f"{what} ({hints[0]})" if hints else what, failures.exit_code(error))
     return failures.OK
 
 
@@ -82,3 +83,7 @@ def _convert(arguments: list[str], cancel: Cancel) -> None:
         SvcFiles(found.model, found.config), svc_files.official_models(settings.models), choose(), name=name
     )
     convert_file(source, output, engine, Voice(name), SvcOptions(), cancel=cancel)
+
+
+if __name__ == "__main__":
+    main()

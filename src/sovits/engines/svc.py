@@ -21,6 +21,7 @@ from sovits.engines.svc_mix import Tracks, fixed_weights
 from sovits.engines.svc_pitch import SvcPitch
 from sovits.engines.svc_plan import Model, Piece, Plan, Weights
 from sovits.engines.svc_render import Renderer
+from sovits.engines.svc_track import Pitch
 from sovits.engines.svc_watch import LayerWatch
 from sovits.options.convert import ConvertOptions
 from sovits.options.pitch import PitchOptions
@@ -80,7 +81,10 @@ class SvcEngine:
         """
         cancel = cancel or Cancel()
         settings = SvcOptions.of(options, source.sample_rate)
-        renderer = Renderer(self.loaded, settings, self._tracker(settings.pitch), noise, cancel)
+        tracker = self._tracker(settings.pitch)
+        if tracker.net is not None:
+            self._watch.add(tracker.net)
+        renderer = Renderer(self.loaded, settings, tracker, noise, cancel)
         if self.loaded.vocoder_part is not None:
             self._watch.add(self.loaded.vocoder_part.net)
         model = Model(self.loaded.sample_rate, self.loaded.hop)
@@ -95,7 +99,11 @@ class SvcEngine:
                 with self._watch.under(cancel):
                     return renderer(piece)
 
-            for samples in Plan(source, model, settings, self._weights(settings)).run(render):
+            def follow(sound: Samples) -> Pitch:
+                with self._watch.under(cancel):
+                    return renderer.follow(sound)
+
+            for samples in Plan(source, model, settings, self._weights(settings)).run(render, follow):
                 cancel.check()
                 given += self._advanced(stage, samples)
                 if rate != model.rate:

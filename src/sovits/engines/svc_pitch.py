@@ -32,6 +32,11 @@ class SvcPitch:
             inner = getattr(checked, "inner", None)
             self._tracker = inner if hasattr(inner, "svc_f0") else checked
 
+    @property
+    def net(self) -> Any:
+        """The net of a neural tracker, for those who watch its layers; ``None`` for the others."""
+        return getattr(self._tracker, "_net", None)
+
     def __call__(
         self, samples: Samples, sample_rate: int, hop: int, compat: Compatibility
     ) -> tuple[FloatArray, FloatArray]:

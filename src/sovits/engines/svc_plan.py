@@ -22,6 +22,7 @@ from sovits.audio.slicing import SVC, Segment, svc_segments
 from sovits.core.errors import AudioError
 from sovits.core.rng import FloatArray
 from sovits.engines.svc_mix import upstream_table
+from sovits.engines.svc_track import Pitch, Track
 from sovits.options.svc import SvcOptions
 
 _BLOCK = 4.0
@@ -40,6 +41,7 @@ class Piece:
         segment: number of the segment it belongs to; noise and phases go on within one.
         frame: frame of the segment that ``samples`` starts with (negative in the silence before it).
         weights: gives the speaker weights [frames, rows] of this many frames; ``None`` for one speaker.
+        pitch: of its frames, where it was tracked already.
     """
 
     samples: Samples
@@ -47,6 +49,7 @@ class Piece:
     segment: int = 0
     frame: int = 0
     weights: Callable[[int], FloatArray] | None = None
+    pitch: Pitch | None = None
 
 
 #: A piece -> sound at the model's rate, and the number of its frames.
@@ -91,10 +94,14 @@ class Plan:
         if self._upstream and options.speaker_tracks:
             self.table = upstream_table(options.speaker_tracks, self._table_frames())
 
-    def run(self, render: Render) -> Iterator[Samples]:
+    def run(self, render: Render, follow: Callable[[Samples], Pitch] | None = None) -> Iterator[Samples]:
         """Convert; mono float32 pieces at the model's rate, in order, as they come.
 
         Joined they are ``ceil(length * model rate / source rate)`` samples.
+
+        Args:
+            follow: tracks the pitch of a sound at the model's rate; then every piece comes with the pitch of its place.
+                Upstream tracks each piece by itself, so with ``compat="upstream"`` it is not asked.
         """
         walk = _Walk(self._work)
         before = 0  # frames that have gone through the nets
@@ -105,17 +112,36 @@ class Plan:
                 yield from _silence(count, self._model.rate)
                 continue
             joiner = ClipJoiner(self._sizes.faded if self._sizes.size else 0, self._share)
+            track = None if self._upstream or follow is None else self._track(walk, segment, follow)
             for start, stop in self._clips(segment):
-                heard, frames = render(self._piece(walk, number, start, stop, before))
+                heard, frames = render(self._piece(walk, number, start, stop, before, track))
                 before += frames
                 yield joiner.push(self._own(heard, self._sounding(start, stop))).astype(np.float32, copy=False)
             yield joiner.finish().astype(np.float32, copy=False)
 
-    def _piece(self, walk: _Walk, number: int, start: int, stop: int, before: int) -> Piece:
+    def _track(self, walk: _Walk, segment: Segment, follow: Callable[[Samples], Pitch]) -> Track:
+        hop, sizes = self._model.hop, self._sizes
+        frames = -(-(segment.stop - segment.start) // hop)
+
+        def read(low: int, high: int) -> Samples:
+            return walk.around(segment, segment.start + low * hop, segment.start + high * hop)
+
+        pad = sizes.pad // hop
+        return Track(-pad, frames + pad, hop, self._model.rate, read, follow)
+
+    def _piece(self, walk: _Walk, number: int, start: int, stop: int, before: int, track: Track | None) -> Piece:
         """The sound from ``start`` to ``stop`` with what is heard around it."""
         segment, hop = self._segments[number], self._model.hop
-        sound = walk.take(segment, start, stop, self._sizes)
         first = start - self._sizes.pad
+        frame = (first - segment.start) // hop
+        walk.forget(max(segment.start, first))
+        if self._sizes.context:
+            end = stop + self._sizes.pad
+            end += -(end - first) % hop
+            sound = walk.around(segment, first, end)
+        else:
+            sound = np.pad(walk.read(start, stop), self._sizes.pad)
+        pitch = None if track is None else track.take(frame, frame + len(sound) // hop)
         weights: Callable[[int], FloatArray] | None = None
         if (table := self.table) is not None:
             weights = lambda frames: table[before : before + frames]  # noqa: E731
@@ -123,7 +149,7 @@ class Plan:
             weights = lambda frames: course(  # noqa: E731
                 ((first + hop * np.arange(frames)) / self._length).astype(np.float32)
             )
-        return Piece(sound, self._work.sample_rate, number, (first - segment.start) // hop, weights)
+        return Piece(sound, self._work.sample_rate, number, frame, weights, pitch)
 
     def _own(self, heard: Samples, wanted: int) -> Samples:
         """What a piece gives without its surroundings: ``wanted`` samples."""
@@ -165,14 +191,13 @@ class _Sizes:
     overlap: int
     faded: int
     context: bool
-    grid: int
 
     @classmethod
     def upstream(cls, options: SvcOptions, rate: int, model: Model) -> _Sizes:
         # The overlap is counted at the source's rate on both sides (F11).
         overlap = int(options.clip_overlap * rate)
         pad, edge = int(rate * options.pad_seconds), int(model.rate * options.pad_seconds)
-        return cls(pad, edge, int(options.clip_seconds * rate), overlap, overlap, False, 1)
+        return cls(pad, edge, int(options.clip_seconds * rate), overlap, overlap, False)
 
     @classmethod
     def fixed(cls, options: SvcOptions, model: Model) -> _Sizes:
@@ -183,10 +208,10 @@ class _Sizes:
         pad = frames(options.pad_seconds)
         if not options.clip_seconds or options.clip_seconds > options.window:
             overlap = frames(min(max(options.clip_overlap, _FADE), options.window / 2), 1)
-            return cls(pad, pad, limit, overlap, overlap, True, model.hop)
+            return cls(pad, pad, limit, overlap, overlap, True)
         size = frames(options.clip_seconds, 2)
         overlap = min(frames(options.clip_overlap), size - model.hop)
-        return cls(pad, pad, size, overlap, overlap, True, model.hop)
+        return cls(pad, pad, size, overlap, overlap, True)
 
 
 def _silence(count: int, rate: int) -> Iterator[Samples]:
@@ -222,33 +247,36 @@ class _Mono:
 
 
 class _Walk:
-    """Reads stretches of a source in order, holding no more than the one it gives."""
+    """Reads a source in order and holds what may be asked for again."""
 
     def __init__(self, source: _Mono) -> None:
         self._blocks = source.blocks(_BLOCK)
         self._held = np.zeros(0, np.float32)
         self._first = 0
+        self._needed = 0
 
-    def take(self, segment: Segment, start: int, stop: int, sizes: _Sizes) -> Samples:
-        """``start`` to ``stop`` with ``sizes.pad`` on both sides, up to whole frames on the grid."""
-        low = max(segment.start, start - sizes.pad) if sizes.context else start
-        high = min(segment.stop, stop + sizes.pad) if sizes.context else stop
-        sound = self._read(low, high)
-        after = stop + sizes.pad - high
-        total = sizes.pad - (start - low) + len(sound) + max(0, after)
-        return np.pad(sound, (sizes.pad - (start - low), max(0, after) + -total % sizes.grid))
+    def forget(self, before: int) -> None:
+        """Nothing before this sample will be asked for."""
+        self._needed = max(self._needed, before)
+        drop = min(max(0, self._needed - self._first), len(self._held))
+        self._held = self._held[drop:]
+        self._first += drop
 
-    def _read(self, low: int, high: int) -> Samples:
+    def around(self, segment: Segment, low: int, high: int) -> Samples:
+        """Samples ``low`` to ``high``, silence where they lie outside the segment."""
+        start, stop = max(segment.start, low), min(segment.stop, high)
+        return np.pad(self.read(start, stop), (start - low, high - stop))
+
+    def read(self, low: int, high: int) -> Samples:
+        """Samples ``low`` to ``high``.
+
+        Raises:
+            AudioError: the source has become shorter than it was.
+        """
         while self._first + len(self._held) < high:
             block = next(self._blocks, None)
             if block is None:
                 raise AudioError("the recording changed while it was being converted", hint="convert it again")
             self._held = np.concatenate([self._held, block.samples[0]])
-            if low > self._first:
-                drop = min(low - self._first, len(self._held))
-                self._held = self._held[drop:]
-                self._first += drop
-        drop = max(0, low - self._first)
-        self._held = self._held[drop:]
-        self._first += drop
-        return self._held[: high - self._first]
+            self.forget(self._needed)
+        return self._held[low - self._first : high - self._first]

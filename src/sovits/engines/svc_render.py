@@ -17,6 +17,7 @@ from sovits.engines.svc_draws import Phases, PlacedNoise
 from sovits.engines.svc_enhancer import enhance, mel_of, vocode
 from sovits.engines.svc_pitch import SvcPitch
 from sovits.engines.svc_plan import Piece
+from sovits.engines.svc_track import Pitch
 from sovits.features.alignment import stretch
 from sovits.features.loudness import volume
 from sovits.options.svc import SvcOptions
@@ -98,11 +99,13 @@ class Renderer:
         hop, rate = self._voice.hop, self._voice.sample_rate
         sound = sinc_resample(piece.samples, piece.rate, rate)
         half, shared = len(sound) // hop // 2, max(1, round(_SHARED * rate / hop))
-        first, _ = self(Piece(sound[: (half + shared) * hop], rate, piece.segment, piece.frame, piece.weights))
-        offset = half - shared
-        weights = piece.weights
+        end, offset, weights, pitch = half + shared, half - shared, piece.weights, piece.pitch
+        first, _ = self(
+            Piece(sound[: end * hop], rate, piece.segment, piece.frame, weights, pitch.cut(0, end) if pitch else None)
+        )
         later = None if weights is None else lambda frames: weights(offset + frames)[offset:]
-        second, _ = self(Piece(sound[offset * hop :], rate, piece.segment, piece.frame + offset, later))
+        rest = pitch.cut(offset) if pitch else None
+        second, _ = self(Piece(sound[offset * hop :], rate, piece.segment, piece.frame + offset, later, rest))
         rising = (np.arange(2 * shared * hop, dtype=np.float32) + 0.5) / (2 * shared * hop)
         middle = first[offset * hop :] * (1 - rising) + second[: 2 * shared * hop] * rising
         return np.concatenate([first[: offset * hop], middle, second[2 * shared * hop :]]), len(sound) // hop
@@ -157,7 +160,7 @@ class Renderer:
 
         voice, options = self._voice, self._options
         self._cancel.check()
-        f0, voiced = self._pitch(sound, voice.sample_rate, voice.hop, options.compat)
+        pitch = piece.pitch or self.follow(sound)
         self._cancel.check()
         units = self._mixed(self._units(sound, frames))
         loudness = volume(sound, voice.hop)
@@ -165,8 +168,13 @@ class Renderer:
         if piece.weights is not None:
             speaker = torch.from_numpy(np.array(piece.weights(frames), np.float32))
         device = voice.compute.device
-        shifted = np.asarray(f0 * np.float32(2.0 ** (options.semitones / 12.0)), np.float32)
-        return _Heard(sound, shifted, voiced, units, loudness, speaker.to(device))
+        shifted = np.asarray(pitch.f0 * np.float32(2.0 ** (options.semitones / 12.0)), np.float32)
+        return _Heard(sound, shifted, pitch.voiced, units, loudness, speaker.to(device))
+
+    def follow(self, sound: Samples) -> Pitch:
+        """The pitch of a sound at the model's rate, before it is shifted."""
+        self._cancel.check()
+        return Pitch(*self._pitch(sound, self._voice.sample_rate, self._voice.hop, self._options.compat))
 
     def _units(self, sound: Samples, frames: int) -> FloatArray:
         """Content of a sound at the model's rate, float32 [width, frames]."""

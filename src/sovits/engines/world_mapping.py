@@ -36,6 +36,7 @@ _VARIANCE_STRETCH = 1.25
 _LOW_ORDERS, _LOW_SHARE = 8, 0.75
 _WARPS = np.exp(np.linspace(-0.16, 0.16, 17))
 _WARP_PRICE = 3.0
+_CORRECTIONS = 2
 _MATCHED = 12  # orders that tell sounds apart, for an axis of 80 points
 _BATCH = 512
 
@@ -73,6 +74,12 @@ class Mapping:
         near = self._neighbours(ours[:: max(1, len(ours) // 2000)])
         self._mean_near, spread = near.mean(axis=0), near.std(axis=0)
         self._stretch = np.clip(self._spread_there / np.maximum(spread, 1e-3), 1.0, _VARIANCE_STRETCH)
+        self._usual = self._on_axis((self._mean_there - self._mean_here)[None])[0]
+        # Bounds and neighbours leave the long-term mean a little off: what is missing is added to the usual gain.
+        rows = ours[:: max(1, len(ours) // 2000)]
+        aim, moved = self._on_axis(self._mean_there[None])[0], self._moved(rows)
+        for _ in range(_CORRECTIONS):
+            self._usual = self._usual + aim - (self._on_axis(rows) + self._gain(rows, moved)).mean(axis=0)
 
     def apply(self, log_power: Floats, voiced: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """Map consecutive frames; the first and last :data:`CONTEXT` frames serve as context for the others.
@@ -88,19 +95,25 @@ class Mapping:
         if not self.active:
             return log_power, np.zeros_like(log_power)
         here = on_grid(log_power, self._rate, self.warp)[:, : self._points] @ self._basis
-        static = (self._mean_there - self._mean_here)[None]
-        gain = _smooth(self._moved(here), _SMOOTHING) - here if not self._few else np.repeat(static, len(here), axis=0)
-        usual = self._on_axis(static)
-        # A frame's own part of the gain is bent towards a bound: a few neighbours must not carve whistles.
-        own = _MOST_OWN_GAIN * np.tanh((self._on_axis(gain) - usual) / _MOST_OWN_GAIN)
         share = _smooth(voiced.astype(np.float64)[:, None], 2.0)
-        for_voiced = np.clip(usual + own, -_MOST_GAIN, _MOST_GAIN)
-        for_unvoiced = np.clip(usual, -_MOST_UNVOICED_GAIN, _MOST_UNVOICED_GAIN)
+        for_voiced = self._gain(here, _smooth(self._moved(here), _SMOOTHING))
+        for_unvoiced = np.clip(self._usual, -_MOST_UNVOICED_GAIN, _MOST_UNVOICED_GAIN)[None]
         between = share * for_voiced + (1.0 - share) * for_unvoiced
         mapped = stretched(log_power, self.warp) + self._on_bins(between * self._amount, log_power.shape[1])
         mapped += _power(log_power) - _power(mapped)
         passing = log_power + self._on_bins(for_unvoiced * self._amount, log_power.shape[1])
         return mapped, passing - log_power + _power(log_power) - _power(passing)
+
+    def _gain(self, here: Floats, moved: Floats) -> Floats:
+        """Gains on the mel axis from cepstra before and after the move, [frames, points].
+
+        A frame's own part of the gain, beside the usual one, is bent towards a bound: a few neighbours must not carve
+        whistles.
+        """
+        own = self._on_axis(moved - here - (self._mean_there - self._mean_here))
+        if self._few:
+            own = np.zeros_like(own)
+        return np.clip(self._usual + _MOST_OWN_GAIN * np.tanh(own / _MOST_OWN_GAIN), -_MOST_GAIN, _MOST_GAIN)
 
     def _moved(self, here: Floats) -> Floats:
         """Where the cepstra of source frames move to, [frames, orders]."""

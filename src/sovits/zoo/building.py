@@ -6,7 +6,8 @@ for. torch is imported on use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -105,11 +106,24 @@ def load_generator(
     from sovits.nets.svc.synthesizer import Synthesizer
 
     found = open_kind(path, Kind.SVC, config=config)
-    sizes = generator_config(found, config, source)
-    net = assemble(lambda: Synthesizer(sizes), found, optional_groups=RELEASED_WITHOUT)
+    with _sizes_of(source):
+        sizes = generator_config(found, config, source)
+        net = assemble(lambda: Synthesizer(sizes), found, optional_groups=RELEASED_WITHOUT)
     del net.enc_q
     fold_weight_norm(net)
     return net.to(compute.device), sizes
+
+
+@contextlib.contextmanager
+def _sizes_of(source: str) -> Iterator[None]:
+    """A config whose values are missing or of a wrong type is named."""
+    try:
+        yield
+    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
+        raise WrongModelError(
+            f"{source}: a value is missing or of the wrong type: {error!r}",
+            hint="give the config that was written when this model was trained",
+        ) from error
 
 
 def generator_config(found: Checkpoint, config: Mapping[str, Any], source: str) -> SvcConfig:
@@ -181,7 +195,8 @@ def load_diffusion(
     from sovits.nets.diffusion.unit2mel import Unit2Mel
 
     found = open_kind(path, Kind.SVC_DIFFUSION, config=config)
-    sizes = DiffusionConfig.from_official(config, source, bins=int(found.facts.get("mel_bands") or 128))
+    with _sizes_of(source):
+        sizes = DiffusionConfig.from_official(config, source, bins=int(found.facts.get("mel_bands") or 128))
     for name, stated, held in (
         ("data.encoder_out_channels", sizes.units, found.facts.get("content_width")),
         ("model.n_spk", sizes.speakers, found.facts.get("speaker_rows")),

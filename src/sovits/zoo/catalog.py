@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from sovits.core.errors import MissingWeightsError, OptionError
+from sovits.core.errors import OptionError
 
 #: Where hubs answer. Each may be replaced by mirrors, tried in order.
 HUBS: Mapping[str, tuple[str, ...]] = {
@@ -26,6 +26,13 @@ HUBS: Mapping[str, tuple[str, ...]] = {
 }
 #: Files that so-vits-svc takes out of a package; with us they lie in the models folder.
 _PLACES = {"crepe-full": "pretrain/crepe/full.pth", "crepe-tiny": "pretrain/crepe/tiny.pth"}
+#: What :mod:`sovits.zoo.weights` calls a file, where the catalogue calls it otherwise: errors name the former.
+ALIASES = {
+    "crepe": "crepe-full",
+    "wavlm-base-plus": "wavlmbase+",
+    "nsf-hifigan": "nsf-hifigan-44k-model",
+    **{f"{name}-onnx": f"onnx-{name}" for name in ("vec256l9", "vec256l12", "vec768l9", "vec768l12", "hubertsoft")},
+}
 #: A place that can be taken as it is: relative, without remarks in brackets.
 _PLAIN_PLACE = re.compile(r"(?!/)[^()\\:]+[^()\\:/]")
 
@@ -125,17 +132,17 @@ class Catalog:
     files: Mapping[str, CatalogFile] = field(default_factory=dict)
 
     def find(self, name: str) -> CatalogFile:
-        """The file called ``name``.
+        """The file called ``name``, or known by that name to the nets.
 
         Raises:
             OptionError: no such name; says which are alike, or which are needed for something of that name.
         """
-        found = self.files.get(name)
+        found = self.files.get(name) or self.files.get(ALIASES.get(name, ""))
         if found is not None:
             return found
         needed = [file.name for file in self.search(name)] if name else []
         alike = needed or difflib.get_close_matches(name, self.files, n=4)
-        hint = f"did you mean: {', '.join(alike[:8])}? all names: sovits models list"
+        hint = f"did you mean: {', '.join(alike[:5])}? all names: sovits models list"
         raise OptionError(
             f"no official file is called '{name}'", hint=hint if alike else "all names: sovits models list"
         )
@@ -159,21 +166,12 @@ class Catalog:
         return next(same, None)
 
     def addresses(self, file: CatalogFile, hubs: Mapping[str, tuple[str, ...]] = HUBS) -> list[str]:
-        """Where to fetch a file: its own addresses, then those of entries with the same SHA-256.
-
-        Raises:
-            MissingWeightsError: the catalogue has none.
-        """
+        """Where to fetch a file: its own addresses, then those of entries with the same SHA-256; empty if none is known."""
         found = file.addresses(hubs)
         if file.sha256 and not file.member:
             for other in self.files.values():
                 if other.sha256 == file.sha256 and not other.member:
                     found += [address for address in other.addresses(hubs) if address not in found]
-        if not found:
-            raise MissingWeightsError(
-                f"no address is known for '{file.name}'",
-                hint=f"look for {file.file_name} at {file.page} and put it at {file.place} in the models folder",
-            )
         return found
 
 

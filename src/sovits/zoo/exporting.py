@@ -18,6 +18,7 @@ from sovits.core.errors import OutputError, SovitsError, VoiceError
 from sovits.core.progress import SILENT, Cancel, Progress
 from sovits.core.strict import read_mapping
 from sovits.zoo.cards import CARD_NAME
+from sovits.zoo.layout import ModelFiles
 from sovits.zoo.voice import Voice
 
 #: The rate that a config states if nothing else is known (spec singing-conversion.md, section 1).
@@ -57,7 +58,7 @@ def export_upstream(
         out.parent.mkdir(parents=True, exist_ok=True)
         beside.mkdir()
         with progress.stage("exporting", None):
-            names = _write(voice, beside, cancel)
+            names = _write(voice.model, voice.folder, beside, cancel)
         if out.is_dir():
             out.rmdir()
         beside.rename(out)
@@ -70,9 +71,7 @@ def export_upstream(
     return [out / name for name in names]
 
 
-def _write(voice: Voice, out: Path, cancel: Cancel) -> list[str]:
-    model = voice.model
-    assert model is not None
+def _write(model: ModelFiles, folder: Path | None, out: Path, cancel: Cancel) -> list[str]:
     names = ["G_0.pth", "config.json"]
     write_torch(out / names[0], _generator(checkpoint.read(model.weights), model.config))
     shutil.copyfile(model.config, out / names[1])
@@ -91,8 +90,8 @@ def _write(voice: Voice, out: Path, cancel: Cancel) -> list[str]:
     if model.index:
         names.append(f"feature_and_index{model.index.suffix}")
         shutil.copyfile(model.index, out / names[-1])
-    if voice.folder is not None and (voice.folder / CARD_NAME).is_file():
-        shutil.copyfile(voice.folder / CARD_NAME, out / CARD_NAME)
+    if folder is not None and (folder / CARD_NAME).is_file():
+        shutil.copyfile(folder / CARD_NAME, out / CARD_NAME)
         names.append(CARD_NAME)
     return names
 

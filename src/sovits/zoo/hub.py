@@ -114,7 +114,8 @@ class Hub:
             raise MissingWeightsError(
                 f"offline: the official file '{name}' is not in its place: {file.facts()}", hint=self._by_hand(file)
             )
-        self.catalog.addresses(file, self._hubs)
+        if not self.catalog.addresses(file, self._hubs):
+            raise MissingWeightsError(f"no address is known for '{name}'", hint=self._by_hand(file))
         target = self.place(file)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -150,11 +151,8 @@ class Hub:
 
     def _by_hand(self, file: CatalogFile) -> str:
         """Which file goes where, exactly."""
-        try:
-            address = self.catalog.addresses(file, self._hubs)[0]
-        except MissingWeightsError as error:
-            return error.hint
-        steps = f"fetch {address}"
+        addresses = self.catalog.addresses(file, self._hubs)
+        steps = f"fetch {addresses[0]}" if addresses else f"look for {file.file_name} at {file.page}"
         if file.member:
             steps += f", take '{file.member}' out of it"
         return f"{steps} and put it at {self.place(file)}"

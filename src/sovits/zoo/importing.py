@@ -250,7 +250,7 @@ class _Builder:
                 metadata[key] = str(found.fields[key])
         checkpoint.write(target, found.tensors, metadata=metadata, store_as=None if keep_formats else self.store_as)
         self._keep(source)
-        return cards.described(target, name, source, self._original_name(source))
+        return cards.described(target, name, source, _plain(source.name))
 
     def _copy(self, source: Path, name: str) -> CardFile:
         target = self.folder / name
@@ -259,7 +259,9 @@ class _Builder:
             while block := reading.read(_BLOCK):
                 self.cancel.check()
                 writing.write(block)
-        return replace_original(cards.described(target, name), self._original_name(source))
+        entry = cards.described(target, name)
+        original = _plain(source.name)
+        return entry if original == name else entry.model_copy(update={"original": original})
 
     def _keep(self, source: Path) -> None:
         if not self.keep_original:
@@ -269,14 +271,6 @@ class _Builder:
         if kept.exists():
             kept = kept.with_name(f"{secrets.token_hex(3)}-{source.name}")
         shutil.copyfile(source, kept)
-
-    def _original_name(self, source: Path) -> str:
-        return _plain(source.name)
-
-
-def replace_original(entry: CardFile, original: str) -> CardFile:
-    """The entry of a file that was copied under another name."""
-    return entry.model_copy(update={"original": "" if original == entry.name else original})
 
 
 def _card_of(found: Scan, entries: tuple[CardFile, ...], beside: Card | None) -> Card:

@@ -33,13 +33,14 @@ def test_scale_bars_compare_the_last_run_with_the_first():
     short = scale.Run(300.0, 100, 100, 0.9, 0.1, Usage(200, 250, 1, 9, 60.0, 50.0))
     long = scale.Run(7200.0, 900, 900, 0.8, 0.1, Usage(250, 260, 1, 9, 600.0, 500.0))
     assert [bar.met for bar in scale.bars([short, long])] == [True] * 5
-    assert "2 h over 5 min" in scale.bars([short, long])[0].name
+    assert "2 h over 5 min" in scale.bars([short, long])[3].name
+    assert len(scale.bars([short, long], memory=False)) == 3
     worse = {
-        0: dataclasses.replace(long, usage=dataclasses.replace(long.usage, peak=261)),
-        1: dataclasses.replace(long, usage=dataclasses.replace(long.usage, high_water=326)),
-        2: dataclasses.replace(long, converted=899),
-        3: dataclasses.replace(long, loudest=1.01),
-        4: dataclasses.replace(long, level=0.0),
+        0: dataclasses.replace(long, converted=899),
+        1: dataclasses.replace(long, loudest=1.01),
+        2: dataclasses.replace(long, level=0.0),
+        3: dataclasses.replace(long, usage=dataclasses.replace(long.usage, peak=261)),
+        4: dataclasses.replace(long, usage=dataclasses.replace(long.usage, high_water=326)),
     }
     for index, run in worse.items():
         assert [bar.met for bar in scale.bars([short, run])] == [place != index for place in range(5)]

@@ -12,6 +12,7 @@ from sovits.options.pitch import PitchOptions
 from sovits.options.svc import SvcOptions
 from sovits.pipelines import svc_files
 from sovits.pipelines.svc_files import Request, items, named_model, result_name
+from sovits.settings import Settings
 
 SPEAKERS = {"bass": 1, "alto": 0}
 BOTH = {"0": [[0, 1, 1, 0]], "1": [[0, 0.5, 0, 1], [0.5, 1, 1, 1]]}
@@ -196,3 +197,11 @@ def test_official_files_of_the_folder_come_first(folder: Path) -> None:
     assert svc_files.official_models(Path("/models")) == Path("/models")
     (folder / "pretrain").mkdir()
     assert svc_files.official_models(Path("/models")) == Path()
+
+
+def test_the_folder_of_models_can_be_set(folder: Path) -> None:
+    home = {"SOVITS_HOME": str(folder)}
+    assert Settings.load(home).svc_models == Path("models/so-vits-svc")
+    (folder / "config.toml").write_text('svc_models = "mine"\n')
+    assert Settings.load(home).svc_models == folder / "mine"
+    assert Settings.load({**home, "SOVITS_SVC_MODELS": "/m"}).svc_models == Path("/m")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 import tarfile
@@ -22,6 +23,7 @@ from sovits.core.errors import (
     OptionError,
     OutputError,
     PathError,
+    UnsafeFileError,
     VoiceError,
     WrongModelError,
 )
@@ -391,3 +393,18 @@ def test_nets_load_strictly_from_an_imported_voice(tmp_path: Path, voices: Path,
     assert voice.model is not None
     same(folder / "G_100.pth", voice.model.weights)
     load_generator(voice.model.weights, manifest["config"], Compute())
+
+
+def test_a_pickle_that_runs_code_is_refused_and_nothing_runs(tmp_path: Path, voices: Path) -> None:
+    class Hostile:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    folder = fakes.model(tmp_path / "m")
+    (folder / "kmeans_10000.pt").write_bytes(pickle.dumps({"alpha": Hostile()}))
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", folder)
+    for path in (folder, Path(archive)):
+        with pytest.raises(UnsafeFileError, match=r"kmeans_10000\.pt"):
+            add([path], voices)
+    assert not (tmp_path / "ran").exists()
+    assert list(voices.iterdir()) == []

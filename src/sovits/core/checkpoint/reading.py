@@ -65,7 +65,7 @@ def read_indexes(path: Path, *, limits: Limits = DEFAULT) -> dict[int | str, ind
     """
     checkpoint = read(path, limits=limits)
     if checkpoint.kind is not Kind.RETRIEVAL:
-        raise WrongModelError(f"{path} holds no retrieval index, it is: {checkpoint.kind.title}")
+        raise WrongModelError(f"{path} holds no retrieval index, it is: {checkpoint.kind.label}")
     mapped = open_mapped(Path(path), limits)
     return {
         key: indexes.parse_index(mapped.slice(part.start, part.length, "an index"), f"{path} (speaker {key})")

@@ -1,0 +1,205 @@
+"""The HiFi-GAN decoder as it serves: weight norm folded, rows of channels, one stage at a time in tiles of time.
+
+Made from a loaded :class:`~sovits.nets.vocoders.hifigan.HifiGan`, which stays the home of the weights. A stage works
+on windows that fit the processor's caches; a window is wider than its part of the result by what its convolutions
+reach, so nothing changes at the seams.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sovits.core.rng import Noise
+from sovits.nets.serving.convolution import make_conv
+from sovits.nets.serving.toom import TILE
+from sovits.nets.vocoders.hifigan import SLOPE, HifiGan, ResBlock1, ResBlock2
+
+#: Numbers (rows times channels) of one window without its margins.
+WINDOW = 240_000
+#: Slope of the leaky ReLU before the last convolution.
+_LAST_SLOPE = 0.01
+
+
+class ServingDecoder(nn.Module):
+    """As :class:`HifiGan` with leaky ReLUs: frames -> samples, the same call.
+
+    Args:
+        net: the loaded decoder; nothing of it is changed.
+        dtype: of the residual blocks and of the upsampling.
+    """
+
+    def __init__(self, net: HifiGan, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.config = net.config
+        self.m_source = net.m_source
+        self.cond = net.cond
+        self.dtype = dtype
+        self.register_buffer("pre", net.conv_pre.kernel().detach().clone())
+        self.register_buffer("pre_bias", net.conv_pre.bias.detach())
+        blocks = len(net.config.resblock_kernels)
+        self.stages = nn.ModuleList(
+            Stage(net, i, list(net.resblocks[i * blocks : (i + 1) * blocks]), dtype) for i in range(len(net.ups))
+        )
+        kernel = net.conv_post.kernel().detach()
+        self.register_buffer("post", kernel.unsqueeze(2).contiguous(memory_format=torch.channels_last))
+        self.register_buffer("post_bias", net.conv_post.bias.detach())
+
+    pre: Tensor
+    pre_bias: Tensor
+    post: Tensor
+    post_bias: Tensor
+
+    @torch.no_grad()
+    def forward(
+        self, x: Tensor, f0: Tensor, noise: Noise, g: Tensor | None = None, start: Tensor | None = None
+    ) -> Tensor:
+        """As :meth:`HifiGan.forward`: [B, inputs, T] -> [B, 1, T * hop]."""
+        return self.decode(x, self.m_source(f0, self.config.hop, noise, start), g)
+
+    @torch.no_grad()
+    def decode(self, x: Tensor, source: Tensor, g: Tensor | None = None) -> Tensor:
+        """As :meth:`HifiGan.decode`, with the excitation [B, 1, T * hop] given."""
+        x = functional.conv1d(x, self.pre, self.pre_bias, padding=3)
+        if self.cond is not None and g is not None:
+            x = x + self.cond(g)
+        return torch.stack([self._one(row, sound[0]) for row, sound in zip(x, source, strict=True)])
+
+    def _one(self, x: Tensor, source: Tensor) -> Tensor:
+        """One item of the batch: [C, T], [samples] -> [1, samples]."""
+        rows = x.T.to(self.dtype).contiguous()
+        for stage in self.stages:
+            length = stage.length(len(rows))
+            size = max(TILE, WINDOW // stage.channels)
+            out = rows.new_empty(length, stage.channels)
+            for first, last in even(length, size):
+                stage(rows, source, first, last, out[first:last])
+            rows = out
+        image = functional.leaky_relu(rows.float(), _LAST_SLOPE).T[None, :, None]
+        return torch.tanh(functional.conv2d(image, self.post, self.post_bias, padding=(0, 3)))[0, :, 0]
+
+
+class Stage(nn.Module):
+    """Upsampling, the source and the residual blocks of one stage, for a window of its output."""
+
+    def __init__(self, net: HifiGan, index: int, blocks: list[nn.Module], dtype: torch.dtype) -> None:
+        super().__init__()
+        up, from_source = net.ups[index], net.noise_convs[index]
+        weight = up.kernel().detach()  # [inputs, outputs, size]
+        inputs, self.channels, self.size = weight.shape
+        self.rate, self.padding = up.stride, up.padding
+        self.overlap = -(-self.size // self.rate)
+        whole = functional.pad(weight, (0, self.overlap * self.rate - self.size))
+        # One matrix product makes all that an input row adds to the output: [inputs, overlap * rate * outputs].
+        self.up = nn.Parameter(whole.transpose(1, 2).reshape(inputs, -1).to(dtype).contiguous(), requires_grad=False)
+        self.reach = max(reach_of(block) for block in blocks)
+        self.blocks = nn.ModuleList(Block(block, dtype) for block in blocks)
+        self.unit = TILE * math.lcm(*(d for block in blocks for d in dilations_of(block)))
+        self.source_stride, self.source_padding = from_source.stride[0], from_source.padding[0]
+        kernel = from_source.weight.detach()[:, 0].T.float().contiguous()
+        self.register_buffer("source_kernel", kernel)
+        self.register_buffer("bias", (from_source.bias + up.bias).detach().float())
+
+    source_kernel: Tensor
+    bias: Tensor
+
+    def length(self, rows: int) -> int:
+        """Rows of output for rows of input."""
+        return int((rows - 1) * self.rate - 2 * self.padding + self.size)
+
+    def forward(self, x: Tensor, source: Tensor, first: int, last: int, out: Tensor) -> None:
+        """Write the rows ``first`` to ``last`` of the output of this stage, [last - first, channels].
+
+        Args:
+            x: all rows of the stage before [T, inputs]. ``source``: the excitation [samples], float32.
+        """
+        left, right = max(0, first - self.reach), min(self.length(len(x)), last + self.reach)
+        live = right - left
+        total = -(-live // self.unit) * self.unit
+        rows = x.new_zeros(total, self.channels)
+        torch.add(self._upsampled(x, left, right), self._excitation(source, left, right), out=rows[:live])
+        result = None
+        for block in self.blocks:
+            # a block of short kernels needs less margin
+            begin = max(0, (first - block.reach - left) // self.unit * self.unit)
+            end = min(total, -(-(last + block.reach - left) // self.unit) * self.unit)
+            made = block(rows[begin:end], live - begin)[first - left - begin : last - left - begin]
+            result = made if result is None else result.add_(made)
+        torch.mul(result, 1 / len(self.blocks), out=out)
+
+    def _upsampled(self, x: Tensor, left: int, right: int) -> Tensor:
+        """The transposed convolution after a leaky ReLU: rows left to right, without the bias."""
+        low = max(0, (left + self.padding - self.size) // self.rate)
+        high = min(len(x), (right + self.padding) // self.rate + 1)
+        parts = functional.leaky_relu(x[low:high], SLOPE) @ self.up
+        width = self.rate * self.channels
+        joined = parts.new_zeros(high - low + self.overlap - 1, width)
+        for j in range(self.overlap):
+            joined[j : j + high - low] += parts[:, j * width : (j + 1) * width]
+        skip = left + self.padding - low * self.rate
+        return joined.view(-1, self.channels)[skip : skip + right - left]
+
+    def _excitation(self, source: Tensor, left: int, right: int) -> Tensor:
+        """The convolution that brings the source to the rate of this stage, and both biases; float32."""
+        size, stride = len(self.source_kernel), self.source_stride
+        begin = left * stride - self.source_padding
+        end = (right - 1) * stride - self.source_padding + size
+        part = source[max(0, begin) : min(len(source), end)].float()
+        part = functional.pad(part, (max(0, -begin), max(0, end - len(source))))
+        return torch.addmm(self.bias, part.unfold(0, size, stride), self.source_kernel)
+
+
+class Block(nn.Module):
+    """A residual block of either kind on a window."""
+
+    def __init__(self, block: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.reach = reach_of(block)
+        self.steps = nn.ModuleList(
+            nn.ModuleList(
+                make_conv(conv.kernel().detach().to(dtype), conv.bias.detach().to(dtype), conv.dilation, SLOPE)
+                for conv in step
+            )
+            for step in steps_of(block)
+        )
+
+    def forward(self, x: Tensor, live: int) -> Tensor:
+        """x [T, C], rows from ``live`` on are beyond the end -> [T, C]."""
+        x = x.clone()
+        for step in self.steps:
+            y, ready = x, False
+            for conv in list(step)[:-1]:
+                y, ready = conv(y, ready=ready), True
+                y[live:] = 0
+            step[-1](y, ready=ready, total=x)
+            x[live:] = 0
+        return x
+
+
+def steps_of(block: nn.Module) -> list[tuple[nn.Module, ...]]:
+    """The convolutions of a block, those together whose result is added to the residual."""
+    if isinstance(block, ResBlock1):
+        return list(zip(block.convs1, block.convs2, strict=True))
+    assert isinstance(block, ResBlock2)
+    return [(conv,) for conv in block.convs]
+
+
+def dilations_of(block: nn.Module) -> list[int]:
+    """The dilations of all convolutions of a block."""
+    return [int(conv.dilation) for step in steps_of(block) for conv in step]  # type: ignore[arg-type]
+
+
+def reach_of(block: nn.Module) -> int:
+    """Rows to either side that one row of output depends on."""
+    return sum(int(conv.padding) for step in steps_of(block) for conv in step)  # type: ignore[arg-type]
+
+
+def even(length: int, size: int) -> Iterator[tuple[int, int]]:
+    """Parts of nearly equal length, none longer than ``size``."""
+    count = -(-length // size)
+    for i in range(count):
+        yield length * i // count, length * (i + 1) // count

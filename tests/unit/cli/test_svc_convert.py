@@ -1,0 +1,88 @@
+"""``sovits convert --voice`` with a trained voice: its flags, its files, and the records of a batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sovits.audio.io import probe, read
+from sovits.cli.convert import app
+from sovits.cli.flags import Given, flags_of
+from sovits.core.errors import OptionError
+from sovits.options.convert import ConvertOptions
+from sovits.options.svc import SvcOptions
+from tests.unit.cli.conftest import Cli
+
+
+def test_flags_of_both_kinds_are_there() -> None:
+    from typer.main import get_command
+
+    names = {name for item in get_command(app).params for name in item.opts}
+    wanted = {f"--{flag.name}" for kind in (ConvertOptions, SvcOptions) for flag in flags_of(kind)}
+    assert wanted | {"--voice", "--device", "--config"} <= names
+
+
+def test_flags_become_the_options_of_the_voice() -> None:
+    given = Given(
+        {
+            "transpose": "-3",
+            "speaker": "two",
+            "noise_scale": "0.2",
+            "automatic_f0": True,
+            "f0_min": "80",
+            "speaker_mix": None,
+            "speaker_tracks": None,
+            "diffusion": "shallow",
+        }
+    )
+    made = given.build(SvcOptions, "x")
+    assert (made.transpose, made.speaker, made.noise_scale, made.automatic_f0) == (-3.0, "two", 0.2, True)
+    assert (made.pitch.method, made.pitch.f0_min, made.diffusion) == ("pm", 80.0, "shallow")
+    with pytest.raises(OptionError, match="--speaker does not apply to x"):
+        given.build(ConvertOptions, "x")
+
+
+def test_speakers_and_their_weights() -> None:
+    made = Given({"speaker_mix": ["one=70", "two=30.5"]}).build(SvcOptions, "x")
+    assert made.speaker_mix == {"one": 70.0, "two": 30.5}
+    tracks = Given({"speaker_tracks": ["one=[[0, 1, 1, 0]]", "two=[[0,1,0,1]]"]}).build(SvcOptions, "x")
+    assert tracks.speaker_tracks == {"one": ((0, 1, 1, 0),), "two": ((0, 1, 0, 1),)}
+    for value in ("one", "=3", "one=[[0,1", "one=much", "one=-1"):
+        with pytest.raises(OptionError):
+            Given({"speaker_mix": [value]}).build(SvcOptions, "x")
+
+
+def test_the_tiny_voice(cli: Cli, vowel: Path) -> None:
+    pytest.importorskip("torch")
+    code, out, err = cli("convert", vowel, "a.wav", "--voice", "tiny", "--device", "cpu")
+    assert (code, out) == (0, ""), err
+    assert "random weights" in err
+    assert (probe(Path("a.wav")).sample_rate, probe(Path("a.wav")).channels) == (44100, 1)
+    assert cli("convert", vowel, "b.wav", "--voice", "tiny", "--device", "cpu", "--speaker", "two").code == 0
+    assert not np.array_equal(read(Path("a.wav")).samples, read(Path("b.wav")).samples)
+    assert cli("convert", vowel, "c.wav", "--voice", "tiny", "--device", "cpu").code == 0
+    assert Path("a.wav").read_bytes() == Path("c.wav").read_bytes()
+
+
+def test_a_batch_knows_which_voice_it_was_made_with(cli: Cli, vowel: Path) -> None:
+    pytest.importorskip("torch")
+    arguments = ("convert", vowel, "out/", "--device", "cpu", "--voice")
+    assert "vowel.wav" in cli(*arguments, "tiny").err
+    assert "up to date" in cli(*arguments, "tiny").err
+    assert "up to date" not in cli(*arguments, "tiny-vol").err
+    assert "up to date" not in cli(*arguments, "tiny-vol", "--seed", "2").err
+
+
+def test_flags_that_do_not_apply(cli: Cli, vowel: Path, target: Path) -> None:
+    code, _, err = cli("convert", vowel, "out.wav", "--reference", target, "--noise-scale", "0.2")
+    assert code == 2
+    assert "--noise-scale does not apply to the voice 'target', which has recordings only" in err
+    code, _, err = cli("convert", vowel, "out.wav", "--voice", "tiny", "--noise-scale", "9")
+    assert code == 2
+    assert "noise_scale" in err
+    code, _, err = cli("convert", vowel, "out.wav", "--voice", "tiny", "--speaker", "nobody", "--device", "cpu")
+    assert code == 4
+    assert "one (0), two (1), three (2)" in err
+    assert not Path("out.wav").exists()
