@@ -59,6 +59,14 @@ class LoadedVoice:
         """Whether nets sing it; otherwise the built-in converter imitates its recordings."""
         return engines.is_trained(self._voice)
 
+    @property
+    def speakers(self) -> dict[str, int]:
+        """The speakers of a trained voice, name to number; empty for a voice of recordings."""
+        from sovits.engines.svc import SvcEngine
+
+        engine = self._engine(self.options()) if self.is_trained else None
+        return dict(engine.loaded.speakers) if isinstance(engine, SvcEngine) else {}
+
     def options(self, **fields: Any) -> ConvertOptions:
         """The options that this voice takes, checked.
 

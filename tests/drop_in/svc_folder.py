@@ -178,7 +178,7 @@ def index(path: Path, width: int = WIDTH) -> Path:
     return path
 
 
-def song(path: Path, seconds: float = 1.2, rate: int = 22050) -> Path:
+def song(path: Path, seconds: float = 0.6, rate: int = 22050) -> Path:
     """A short sung vowel."""
     path.parent.mkdir(parents=True, exist_ok=True)
     sound = sounds.vowel(220.0, seconds, rate)

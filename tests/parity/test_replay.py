@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tests.parity import golden  # noqa: E402
-from tests.parity.replay import Lab, cases_in, replay, runners  # noqa: E402
-from tests.parity.replay.__main__ import COMMITTED  # noqa: E402
+from tests.parity import golden
+from tests.parity.replay import Lab, cases_in, replay, runners
+from tests.parity.replay.__main__ import COMMITTED
 
 CASES = list(cases_in(golden.DATA / "svc"))
 

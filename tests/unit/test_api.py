@@ -46,6 +46,7 @@ def tiny() -> sovits.LoadedVoice:
 def test_a_trained_voice(tiny: sovits.LoadedVoice, song: Audio, tmp_path: Path) -> None:
     assert (tiny.name, tiny.is_trained) == ("tiny", True)
     assert isinstance(tiny.options(), SvcOptions)
+    assert tiny.speakers == {"one": 0, "two": 1, "three": 2}
     sung = tiny.convert(song, transpose=-2, speaker="two")
     assert (sung.sample_rate, sung.channels) == (44100, 1)
     assert sung.duration == pytest.approx(song.duration, abs=0.02)
@@ -55,12 +56,14 @@ def test_a_trained_voice(tiny: sovits.LoadedVoice, song: Audio, tmp_path: Path) 
     again = tiny.convert(str(tmp_path / "song.wav"), tiny.options(transpose=-2, speaker="two"))
     # The file holds 16 bits a sample, so its result is near, not equal.
     assert again.length == sung.length
+    assert np.corrcoef(again.samples[0], sung.samples[0])[0, 1] > 0.99
 
 
 def test_a_voice_of_recordings(takes: Path, song: Audio) -> None:
     voice = sovits.load_voice(takes)
     assert (voice.name, voice.is_trained) == ("takes", False)
     assert type(voice.options()) is ConvertOptions
+    assert voice.speakers == {}
     sung = voice.convert(song, transpose=0)
     assert (sung.sample_rate, sung.length) == (song.sample_rate, song.length)
     other = voice.convert(song, transpose=0, pitch={"method": "dio"})

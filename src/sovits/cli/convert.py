@@ -56,6 +56,9 @@ def convert(
     device: Annotated[
         str, typer.Option(metavar="NAME", help="where a trained voice runs: auto, cpu, cuda, cuda:N or mps")
     ] = "auto",
+    precision: Annotated[
+        str, typer.Option(metavar="NAME", help="numbers of a trained voice: auto, float32, bfloat16 or float16")
+    ] = "auto",
     force: Annotated[
         bool, typer.Option("--force", help="convert again what an earlier run has already converted")
     ] = False,
@@ -73,7 +76,7 @@ def convert(
     target = chosen(session, voice, reference)
     options = _options(target, given)
     tasks, folder = _plan(patterns, out, format, bits, kbps, target.references)
-    compute, workers = _shares(jobs, len(tasks), target, device)
+    compute, workers = _shares(jobs, len(tasks), target, device, precision)
     if engines.is_tiny(target):
         session.note(f"voice '{target.name}': {NOTICE}")
     job = pipeline.Job(
@@ -119,7 +122,7 @@ def _options(target: Voice, given: Given) -> ConvertOptions:
     return engines.settled(target, given.build(kind, use))
 
 
-def _shares(jobs: int, count: int, target: Voice, device: str) -> tuple[Compute, int]:
+def _shares(jobs: int, count: int, target: Voice, device: str, precision: str) -> tuple[Compute, int]:
     """Worker processes, and what each of them may use of the machine."""
     cores = os.cpu_count() or 1
     if not engines.is_trained(target):
@@ -127,7 +130,7 @@ def _shares(jobs: int, count: int, target: Voice, device: str) -> tuple[Compute,
         return Compute(threads=max(1, cores // workers)), workers
     # Every process holds the nets once more, and one net keeps all cores busy.
     workers = max(1, min(jobs or 1, count))
-    return choose(device, threads=max(1, cores // workers)), workers
+    return choose(device, precision, max(1, cores // workers)), workers
 
 
 def _show(session: Session, result: pipeline.Result) -> None:

@@ -59,7 +59,7 @@ class SvcEngine:
         progress: Progress = SILENT,
         cancel: Cancel | None = None,
     ) -> Audio:
-        """As :meth:`sovits.engines.engine.Engine.convert`; ``voice`` plays no part, the loaded one sings."""
+        """As :meth:`sovits.engines.engine.Engine.convert`; of ``voice`` only the speaker counts, the loaded one sings."""
         return concatenate(
             list(self.stream(MemorySource(audio), voice, options, noise, progress=progress, cancel=cancel))
         )
@@ -81,6 +81,8 @@ class SvcEngine:
         """
         cancel = cancel or Cancel()
         settings = SvcOptions.of(options, source.sample_rate)
+        if settings.speaker is None and voice is not None and voice.speaker:
+            settings = settings.model_copy(update={"speaker": voice.speaker})
         tracker = self._tracker(settings.pitch)
         if tracker.net is not None:
             self._watch.add(tracker.net)

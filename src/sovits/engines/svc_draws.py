@@ -83,7 +83,7 @@ class Phases:
         """Turns before the first sample of a frame, float32 [1, harmonics]; the start where nothing is known of it."""
         place = 0 if self._first is None else frame - self._first
         known = 0 <= place < len(self._turns)
-        return self._turns[place if known else 0][None].astype(np.float32)
+        return np.asarray(self._turns[place if known else 0][None], np.float32)
 
     def passed(self, first: int, f0: FloatArray) -> None:
         """A window from frame ``first`` on was made with these F0 values [frames]."""

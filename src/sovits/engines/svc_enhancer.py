@@ -25,7 +25,10 @@ def mel_of(vocoder: VocoderPart, samples: Samples, sample_rate: int) -> Tensor:
     from sovits.features.mel import log_mel
 
     sound = sinc_resample(samples, sample_rate, vocoder.mel.sample_rate, width=_WIDTH)
-    return log_mel(torch.from_numpy(np.ascontiguousarray(sound))[None].to(_device(vocoder)), vocoder.mel)
+    device = _device(vocoder)
+    # A mel floor of 1e-5 does not exist in half precision.
+    with torch.autocast(device.partition(":")[0], enabled=False):
+        return log_mel(torch.from_numpy(np.ascontiguousarray(sound))[None].to(device), vocoder.mel)
 
 
 def vocode(vocoder: VocoderPart, mel: Tensor, f0: FloatArray, noise: Noise, start: FloatArray | None = None) -> Samples:

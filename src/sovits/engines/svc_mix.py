@@ -21,7 +21,7 @@ def fixed_weights(voice: SvcVoice, mix: Mapping[str, float]) -> FloatArray:
     weights = np.zeros((1, _rows(voice)), np.float32)
     for speaker, weight in mix.items():
         weights[0, _row(voice, speaker)] += weight
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 class Tracks:

@@ -29,14 +29,16 @@ CONTEXT = 8
 _LEAST_FRAMES = 40
 _NEIGHBOURS = 8
 _SMOOTHING = 1.0  # standard deviation in frames of the smoothing of target spectra over time
-_MOST_GAIN = 3.0  # bound of the gain, natural log of power (13 dB)
-_MOST_OWN_GAIN = 1.2  # the same for what one frame's gain differs from the long-term one (5 dB)
-_MOST_UNVOICED_GAIN = 2.0  # the same for consonants and breath (9 dB)
+_MOST_GAIN = 6.0  # bound of the gain, natural log of power (26 dB)
+_MOST_OWN_GAIN = 2.0  # the same for what one frame's gain differs from the long-term one (9 dB)
+_MOST_UNVOICED_GAIN = 4.0  # the same for consonants and breath (17 dB)
 _VARIANCE_STRETCH = 1.25
 _LOW_ORDERS, _LOW_SHARE = 8, 0.75
 _WARPS = np.exp(np.linspace(-0.16, 0.16, 17))
 _WARP_PRICE = 3.0
 _CORRECTIONS = 2
+_UPPER_HZ = 1500.0
+_LEAST_LEAD = 1.4  # by which the first formant stays above what lies there, natural log of power (6 dB)
 _MATCHED = 12  # orders that tell sounds apart, for an axis of 80 points
 _BATCH = 512
 
@@ -113,7 +115,25 @@ class Mapping:
         own = self._on_axis(moved - here - (self._mean_there - self._mean_here))
         if self._few:
             own = np.zeros_like(own)
-        return np.clip(self._usual + _MOST_OWN_GAIN * np.tanh(own / _MOST_OWN_GAIN), -_MOST_GAIN, _MOST_GAIN)
+        gain = np.clip(self._usual + _MOST_OWN_GAIN * np.tanh(own / _MOST_OWN_GAIN), -_MOST_GAIN, _MOST_GAIN)
+        return self._without_whistles(self._on_axis(here), gain)
+
+    def _without_whistles(self, spectra: Floats, gain: Floats) -> Floats:
+        """Turn the upper gains down where a resonance above :data:`_UPPER_HZ` would outshine the first formant.
+
+        In a vowel the first formant leads. If it does not, a harmonic under a sharp upper resonance is heard as a tone.
+        """
+        upper = grid()[: self._points] > _UPPER_HZ
+        if upper.all() or not upper.any():
+            return gain
+
+        def lead(rows: Floats) -> Floats:
+            return np.asarray(rows[:, upper].max(axis=1) - rows[:, ~upper].max(axis=1))
+
+        over = np.maximum(lead(spectra + gain) - np.maximum(lead(spectra), -_LEAST_LEAD), 0.0)
+        low, high = mel(_UPPER_HZ * 2 / 3), mel(_UPPER_HZ)
+        ramp = np.clip((mel(grid()[: self._points]) - low) / (high - low), 0.0, 1.0)
+        return np.asarray(gain - over[:, None] * ramp)
 
     def _moved(self, here: Floats) -> Floats:
         """Where the cepstra of source frames move to, [frames, orders]."""

@@ -55,7 +55,7 @@ def nearest_places(frames: int, length: int) -> IntArray:
     """The source frame of each column in the mode "nearest": floor(column * frames / length), step in float32."""
     step = np.float32(frames) / np.float32(max(length, 1))
     places = np.floor(np.arange(length, dtype=np.float32) * step).astype(np.int64)
-    return np.minimum(places, frames - 1)
+    return np.asarray(np.minimum(places, frames - 1))
 
 
 def _linear(units: FloatArray, length: int) -> FloatArray:

@@ -24,4 +24,4 @@ def volume(samples: Samples, hop: int) -> Samples:
     squared = np.square(np.asarray(samples, np.float32))
     padded = np.pad(squared, (left, right), "reflect" if len(samples) > right else "edge")
     frames = padded[: count * hop].reshape(count, hop)
-    return np.sqrt(frames.mean(axis=1, dtype=np.float32))
+    return np.asarray(np.sqrt(frames.mean(axis=1, dtype=np.float32)))

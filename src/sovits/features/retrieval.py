@@ -52,7 +52,7 @@ class Clusters:
     @property
     def width(self) -> int:
         """Width of the content they were made of."""
-        return next(iter(self.centres.values())).shape[1]
+        return int(next(iter(self.centres.values())).shape[1])
 
     def labels(self, units: FloatArray, speaker: str) -> IntArray:
         """The nearest centre of each frame of units [frames, width], int64 [frames].
@@ -94,7 +94,7 @@ class Neighbours:
         self.probes = int(index.probes)
         lists = np.asarray(index.list_of)
         order = np.argsort(lists, kind="stable") if len(self.centroids) else np.arange(len(self.vectors))
-        edges = np.searchsorted(lists[order], np.arange(len(self.centroids) + 1)) if len(self.centroids) else []
+        edges = np.searchsorted(lists[order], np.arange(len(self.centroids) + 1)) if len(self.centroids) else [0]
         self._members = [order[a:b] for a, b in itertools.pairwise(edges)] or [order]
 
     @property

@@ -62,9 +62,7 @@ def dataset_diff(case: Case, lab: Lab) -> Outputs:
     for i, speaker in enumerate(SPEAKERS):
         mel, vol = case.ins[f"mel{i}"], case.ins[f"vol{i}"]
         twin = Shifted(mel.astype(np.float64) + 1, 0.5 * vol, 2.5)
-        recordings.append(
-            DiffusionRecording(case.ins[f"soft{i}"][0], case.ins[f"f0{i}"], vol, mel, speaker, twin)
-        )
+        recordings.append(DiffusionRecording(case.ins[f"soft{i}"][0], case.ins[f"f0{i}"], vol, mel, speaker, twin))
         seconds.append(len(case.ins[f"wav{i}"]) / RATE)
     frames = crop_frames(0.2, RATE, HOP)
     for kind in ("whole", "crop", "fp16"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ import pytest
 from sovits.audio.io import probe, read
 from sovits.cli.convert import app
 from sovits.cli.flags import Given, flags_of
-from sovits.core.errors import OptionError
+from sovits.core.errors import OptionError, VoiceError
 from sovits.options.convert import ConvertOptions
 from sovits.options.svc import SvcOptions
+from sovits.pipelines import engines
+from sovits.pipelines.convert import voice_hash
+from sovits.zoo.voice import ModelFiles, Voice
 from tests.unit.cli.conftest import Cli
 
 
@@ -52,6 +56,40 @@ def test_speakers_and_their_weights() -> None:
     for value in ("one", "=3", "one=[[0,1", "one=much", "one=-1"):
         with pytest.raises(OptionError):
             Given({"speaker_mix": [value]}).build(SvcOptions, "x")
+
+
+def test_the_speaker_of_the_card_sings_where_none_is_named() -> None:
+    voice = Voice("x", model=ModelFiles(Path("m"), Path("c")), speaker="two")
+    assert engines.settled(voice, SvcOptions()).speaker == "two"
+    assert engines.settled(voice, SvcOptions(speaker="one")).speaker == "one"
+    assert engines.settled(voice, SvcOptions(speaker_mix={"one": 1.0})).speaker is None
+    assert engines.settled(Voice("x"), ConvertOptions()) == ConvertOptions()
+
+
+def test_the_identity_of_a_trained_voice_is_the_content_of_its_files(tmp_path: Path) -> None:
+    names = ("weights", "config", "clusters")
+    for name in names:
+        (tmp_path / name).write_text(name)
+    voice = Voice("x", model=ModelFiles(*(tmp_path / name for name in names[:2])))
+    first = voice_hash(voice)
+    assert voice_hash(Voice("y", model=voice.model)) == first
+    with_clusters = ModelFiles(tmp_path / "weights", tmp_path / "config", clusters=tmp_path / "clusters")
+    assert voice_hash(Voice("x", model=with_clusters)) != first
+    (tmp_path / "weights").write_text("other")
+    assert voice_hash(voice) != first
+    (tmp_path / "weights").unlink()
+    with pytest.raises(VoiceError, match="weights"):
+        voice_hash(voice)
+
+
+def test_several_processes_make_the_same(cli: Cli, vowel: Path) -> None:
+    pytest.importorskip("torch")
+    shutil.copy(vowel, "second.wav")
+    arguments = ("convert", vowel, "second.wav", "--voice", "tiny", "--device", "cpu", "--precision", "float32")
+    assert cli(*arguments, "one/").code == 0
+    assert cli(*arguments, "two/", "--jobs", "2").code == 0
+    made = [(Path(folder) / name).read_bytes() for folder in ("one", "two") for name in ("vowel.wav", "second.wav")]
+    assert len(set(made)) == 1
 
 
 def test_the_tiny_voice(cli: Cli, vowel: Path) -> None:

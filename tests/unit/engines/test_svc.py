@@ -142,7 +142,7 @@ def test_steps_beyond_the_trained_range() -> None:
     voice = tiny_voice("tiny-diffusion")
     assert voice.diffusion is not None
     object.__setattr__(voice.diffusion.net.config, "k_step_max", 100)
-    with pytest.raises(OptionError, match="k_step 200 is beyond the trained range.*at most 100"):
+    with pytest.raises(OptionError, match=r"k_step 200 is beyond the trained range.*at most 100"):
         SvcEngine(voice).convert(sung(0.2), None, options(diffusion="shallow", k_step=200), SeededNoise(0))
     with pytest.raises(OptionError, match="trained for 100 of 1000 steps only"):
         SvcEngine(voice).convert(sung(0.2), None, options(diffusion="alone"), SeededNoise(0))

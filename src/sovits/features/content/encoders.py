@@ -87,23 +87,19 @@ class HubertUnits:
 
 
 class WhisperUnits:
-    """Whisper's encoder.
+    """Whisper's encoder. Sound beyond 30 s is heard in windows; the original cuts it off."""
 
-    Args:
-        truncate: hear the first 30 s only, as the original does; otherwise longer sound is heard in windows.
-    """
-
-    def __init__(self, net: WhisperEncoder, compute: Compute, *, truncate: bool = False) -> None:
+    def __init__(self, net: WhisperEncoder, compute: Compute) -> None:
         self.net = net.to(compute.device)
         self.dim = net.config.width
         self._bank = mel_bank(net.config.mels).to(compute.device)
-        self._compute, self._truncate = compute, truncate
+        self._compute = compute
 
     def encode(self, samples: Samples) -> Tensor:
         """As :meth:`ContentEncoder.encode`."""
         sound = torch.from_numpy(_checked(samples)).to(self._compute.device)
         with computing(self._compute):
-            if self._truncate or len(sound) <= WINDOW_SECONDS * SAMPLE_RATE:
+            if len(sound) <= WINDOW_SECONDS * SAMPLE_RATE:
                 units = self.net.units(sound, self._bank)
             else:
                 units = torch.cat([self._window(sound, first) for first in self._starts(len(sound))], dim=2)
