@@ -131,6 +131,8 @@ def test_bad_input_says_what_to_do(official: Path, cli: Cli) -> None:
         assert "wrong.json" in refused("-c", "wrong.json")
     fakes.settings(Path("wider.json"), svc_folder.config(speech_encoder="nonsense"))
     assert "nonsense" in refused("-c", "wider.json")
+    fakes.settings(Path("wider.json"), svc_folder.config(speech_encoder="vec768l12"))
+    assert "reads content of width 256, but the encoder 'vec768l12' gives 768" in refused("-c", "wider.json")
     assert "xyz" in refused("-wf", "xyz")
     assert "device" in refused("-d", "abacus")
     svc_folder.song(Path("raw/text.wav")).write_text("no sound")

@@ -139,3 +139,17 @@ def test_progress_reaches_the_end() -> None:
     counting = Counting()
     engine().convert(sung(1.5), None, options(), SeededNoise(0), progress=counting)
     assert counting.done == pytest.approx(1.5, abs=0.05)
+
+
+def test_cancelling_while_the_silences_are_looked_for() -> None:
+    cancel = Cancel()
+
+    class Cancelling(MemorySource):
+        def blocks(self, seconds: float):  # type: ignore[no-untyped-def]
+            for number, block in enumerate(super().blocks(seconds)):
+                assert number < 2
+                cancel.cancel()
+                yield block
+
+    with pytest.raises(CancelledError):
+        next(engine().stream(Cancelling(sung(30.0)), None, options(), SeededNoise(0), cancel=cancel))

@@ -15,7 +15,7 @@ COMMANDS = {
     "f0": ("sovits.cli.f0", "Track the fundamental frequency of a recording: CSV and PNG."),
     "slice": ("sovits.cli.slice", "Cut a recording into pieces at its silences."),
     "info": ("sovits.cli.info", "Show format, length, loudness and F0 range of audio files."),
-    "voices": ("sovits.cli.library", "Add, list, show, remove and export voices."),
+    "voices": ("sovits.cli.library", "Add, list, show, remove, export and blend voices."),
     "models": ("sovits.cli.models", "Fetch official files and look into weight files."),
     "svc": ("sovits.cli.svc", "so-vits-svc's own commands with their flags: infer, mix, compress, export-onnx."),
     "demo": ("sovits.cli.demo", "Convert the recording that is shipped with sovits and draw what happened."),

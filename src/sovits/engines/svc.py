@@ -105,7 +105,8 @@ class SvcEngine:
                 with self._watch.under(cancel):
                     return renderer.follow(sound)
 
-            for samples in Plan(source, model, settings, self._weights(settings)).run(render, follow):
+            plan = Plan(source, model, settings, self._weights(settings), tick=cancel.check)
+            for samples in plan.run(render, follow):
                 cancel.check()
                 given += self._advanced(stage, samples)
                 if rate != model.rate:

@@ -72,6 +72,7 @@ class Plan:
     Args:
         source: any rate and channels.
         weights: speaker weights over the recording; with ``compat="upstream"`` tracks come from the options.
+        tick: called with every block that is read; raises to cancel.
 
     Attributes:
         table: so-vits-svc's table of speaker weights [frames, speakers], with ``compat="upstream"`` and tracks only.
@@ -80,9 +81,17 @@ class Plan:
         AudioError: no sample, or one that is no number.
     """
 
-    def __init__(self, source: AudioSource, model: Model, options: SvcOptions, weights: Weights | None = None) -> None:
+    def __init__(
+        self,
+        source: AudioSource,
+        model: Model,
+        options: SvcOptions,
+        weights: Weights | None = None,
+        *,
+        tick: Callable[[], None] = lambda: None,
+    ) -> None:
         self._upstream = options.compat == "upstream"
-        self._work = _Mono(source) if self._upstream else _Mono(source, model.rate)
+        self._work = _Mono(source, source.sample_rate if self._upstream else model.rate, tick)
         segments, self._length = svc_segments(self._work, dataclasses.replace(SVC, threshold=options.slice_db))
         if self._length == 0:
             raise AudioError("there is no sound to convert: the recording has no samples")
@@ -221,20 +230,21 @@ def _silence(count: int, rate: int) -> Iterator[Samples]:
 
 
 class _Mono:
-    """A source as one channel, checked, at another rate if one is given."""
+    """A source as one channel, checked, brought to a rate."""
 
     channels = 1
     length = None
 
-    def __init__(self, source: AudioSource, rate: int | None = None) -> None:
-        self._source = source
-        self.sample_rate = rate or source.sample_rate
+    def __init__(self, source: AudioSource, rate: int, tick: Callable[[], None]) -> None:
+        self._source, self._tick = source, tick
+        self.sample_rate = rate
 
     def blocks(self, seconds: float) -> Iterator[Audio]:
         """As :meth:`sovits.audio.audio.AudioSource.blocks`."""
         resampler = StreamResampler(self._source.sample_rate, self.sample_rate, 1)
         passed = 0
         for block in self._source.blocks(seconds):
+            self._tick()
             if not np.isfinite(block.samples).all():
                 place = (passed + int(np.argmin(np.isfinite(block.samples).all(axis=0)))) / block.sample_rate
                 raise AudioError(

@@ -10,9 +10,10 @@ import numpy as np
 from sovits.audio.audio import Samples
 from sovits.audio.levels import transfer_envelope
 from sovits.audio.resample import sinc_resample
-from sovits.core.errors import OptionError, ResourceError, VoiceError
+from sovits.core.errors import ResourceError
 from sovits.core.progress import Cancel
 from sovits.core.rng import FloatArray, Noise
+from sovits.engines.svc_checks import check, choose_sampler
 from sovits.engines.svc_draws import Phases, PlacedNoise
 from sovits.engines.svc_enhancer import enhance, mel_of, vocode
 from sovits.engines.svc_pitch import SvcPitch
@@ -25,8 +26,6 @@ from sovits.zoo.svc_voice import SvcVoice
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from sovits.nets.diffusion.samplers import Sampler
 
 _CONTENT_RATE = 16000
 #: Shortest sound in seconds that is still halved when a GPU runs out of memory, and what the halves share.
@@ -62,19 +61,8 @@ class Renderer:
         self._noise, self._cancel = noise, cancel or Cancel()
         self._speaker = voice.speaker_id(options.speaker, compat=options.compat)
         self._segment: tuple[int, Noise, Phases] | None = None
-        self._sampler: tuple[Sampler, int] | None = None
-        if options.diffusion != "alone" and voice.generator is None:
-            raise VoiceError(
-                f"the voice '{voice.name}' has no generator, only a diffusion model",
-                hint="use it with diffusion alone (diffusion='alone')",
-            )
-        self._check_speaker()
-        self._check_retrieval()
-        if options.diffusion != "off":
-            self._sampler = choose_sampler(voice, options)
-            self._check_vocoder()
-        elif options.enhance:
-            voice.vocoder()
+        check(voice, options, self._speaker)
+        self._sampler = None if options.diffusion == "off" else choose_sampler(voice, options)
 
     def __call__(self, piece: Piece) -> tuple[Samples, int]:
         """Sound at the model's rate, and its frames. A GPU without memory gets the piece in halves."""
@@ -248,80 +236,3 @@ class Renderer:
         import torch
 
         return torch.from_numpy(np.ascontiguousarray(array, np.float32))[None].to(self._voice.compute.device)
-
-    def _check_speaker(self) -> None:
-        generator = self._voice.generator
-        rows = generator.config.n_speakers if generator is not None else None
-        if rows is not None and self._options.diffusion != "alone" and self._speaker >= rows:
-            raise VoiceError(
-                f"speaker {self._speaker} is beyond the {rows} rows of the speaker table of '{self._voice.name}'",
-                hint="give the config that belongs to the model",
-            )
-
-    def _check_retrieval(self) -> None:
-        voice, options = self._voice, self._options
-        if not options.retrieval_ratio or options.speaker_tracks:
-            return
-        speaker = voice.speaker_name(self._speaker)
-        if options.retrieval == "index" and self._speaker not in voice.indexes:
-            raise VoiceError(
-                f"the voice '{voice.name}' has no retrieval index for speaker '{speaker}'",
-                hint="put feature_and_index.pkl into its folder, or set retrieval_ratio to 0",
-            )
-        if options.retrieval == "cluster" and (voice.clusters is None or speaker not in voice.clusters.centres):
-            raise VoiceError(
-                f"the voice '{voice.name}' has no k-means centres for speaker '{speaker}'",
-                hint="put kmeans_10000.pt into its folder, or set retrieval_ratio to 0",
-            )
-
-    def _check_vocoder(self) -> None:
-        mel, voice = self._voice.vocoder().mel, self._voice
-        if (mel.sample_rate, mel.hop) != (voice.sample_rate, voice.hop):
-            raise VoiceError(
-                f"the vocoder makes {mel.sample_rate} Hz with a hop of {mel.hop}, the voice '{voice.name}' "
-                f"{voice.sample_rate} Hz with {voice.hop}",
-                hint="diffusion needs a vocoder of the voice's rate and hop",
-            )
-
-
-def choose_sampler(voice: SvcVoice, options: SvcOptions) -> tuple[Sampler, int]:
-    """The sampler of a call, and how many steps it takes at once; checks the number of steps.
-
-    Raises:
-        VoiceError: the voice has no diffusion model.
-        OptionError: an unknown sampler, or steps out of the trained range.
-    """
-    from sovits.nets.diffusion.samplers import SAMPLERS
-
-    part = voice.diffusion
-    if part is None:
-        raise VoiceError(
-            f"the voice '{voice.name}' has no diffusion model", hint="put model_*.pt and its config.yaml in its folder"
-        )
-    config = part.net.config
-    name, speedup = options.sampler or part.sampler, options.speedup or part.speedup
-    if name is not None and name not in SAMPLERS:
-        raise OptionError(f"unknown diffusion sampler '{name}'", hint=f"known: {', '.join(SAMPLERS)}")
-    if options.diffusion == "alone":
-        if config.k_step_max != config.timesteps:
-            raise OptionError(
-                f"the diffusion model of '{voice.name}' was trained for {config.k_step_max} of "
-                f"{config.timesteps} steps only",
-                hint="use it for shallow diffusion (diffusion='shallow')",
-            )
-        steps = config.timesteps
-    else:
-        steps = options.k_step
-        if steps > config.k_step_max:
-            raise OptionError(
-                f"k_step {steps} is beyond the trained range of the diffusion model of '{voice.name}'",
-                hint=f"choose at most {config.k_step_max}",
-            )
-    if speedup == 1 or name is None:
-        return SAMPLERS["ddpm"], 1
-    if name in ("dpm-solver", "dpm-solver++", "unipc") and steps // speedup < 2:
-        raise OptionError(
-            f"{steps} diffusion steps taken {speedup} at once leave too few for '{name}'",
-            hint=f"choose a speedup of at most {max(1, steps // 2)}",
-        )
-    return SAMPLERS[name], speedup

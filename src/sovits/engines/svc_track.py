@@ -15,7 +15,7 @@ from sovits.audio.audio import Samples
 from sovits.core.rng import FloatArray
 
 #: Seconds of a block, and what its tracking hears on both sides. A segment that fits in one block is tracked at once.
-_CORE, _MARGIN = 20.0, 1.0
+_CORE, _MARGIN = 12.0, 1.0
 
 
 @dataclass(frozen=True, eq=False)

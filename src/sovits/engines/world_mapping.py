@@ -8,7 +8,8 @@
    the target's mean and variance, are where the envelope moves to; low orders, which tell sounds apart, follow the
    source's own movement in part.
 4. The difference of the two is a smooth gain that is put on the source's full envelope, so its detail and its loudness
-   from frame to frame stay.
+   from frame to frame stay. What one frame's gain differs from the usual one is bounded, and no upper resonance may
+   outshine the first formant; the usual gain is corrected until the long-term mean arrives all the same.
 
 Non-parallel conversion by neighbours in a normalised space: after Sundermann et al. (2006), "text-independent voice
 conversion based on unit selection", and Toda et al. (2007) for the variance.
@@ -38,7 +39,7 @@ _WARPS = np.exp(np.linspace(-0.16, 0.16, 17))
 _WARP_PRICE = 3.0
 _CORRECTIONS = 2
 _UPPER_HZ = 1500.0
-_LEAST_LEAD = 1.4  # by which the first formant stays above what lies there, natural log of power (6 dB)
+_LEAST_LEAD = 3.2  # by which the first formant stays above what lies there, natural log of power (14 dB)
 _MATCHED = 12  # orders that tell sounds apart, for an axis of 80 points
 _BATCH = 512
 

@@ -15,7 +15,7 @@ from sovits.core.strict import read_mapping
 from sovits.features.alignment import MODES
 from sovits.features.retrieval import Clusters, Neighbours
 from sovits.zoo.svc_files import SvcFiles
-from sovits.zoo.tables import content_encoder
+from sovits.zoo.tables import CONTENT, content_encoder
 
 if TYPE_CHECKING:
     from sovits.features.content.encoders import ContentEncoder
@@ -142,12 +142,10 @@ def load_svc_voice(
         raise VoiceError("a voice needs a generator or a diffusion model", hint="give a G_*.pth or a model_*.pt")
     made = _Parts(files, compute)
     wanted = made.encoder_name
+    # Before the encoder is loaded: one that does not fit need not be on this machine.
+    _require_encoder(main, wanted, encoder.dim if encoder else CONTENT.facts(wanted).get("dim"), made.width)
     used = encoder or content_encoder(wanted, models=models, compute=compute)
-    if used.dim != made.width:
-        raise WrongModelError(
-            f"{main} reads content of width {made.width}, but the encoder '{wanted}' gives {used.dim}",
-            hint='set "speech_encoder" in its config to the encoder it was trained with',
-        )
+    _require_encoder(main, wanted, used.dim, made.width)
     voice = SvcVoice(
         name or (place.name if isinstance(place, Path) else main.parent.name),
         made.sample_rate,
@@ -165,6 +163,14 @@ def load_svc_voice(
     if vocoder is not None:
         voice.vocoder_part = vocoder_part(vocoder, compute)
     return voice
+
+
+def _require_encoder(model: Path, name: str, gives: int | None, reads: int) -> None:
+    if gives is not None and gives != reads:
+        raise WrongModelError(
+            f"{model} reads content of width {reads}, but the encoder '{name}' gives {gives}",
+            hint='set "speech_encoder" in its config to the encoder it was trained with',
+        )
 
 
 class _Parts:

@@ -81,6 +81,17 @@ def test_no_amount_and_no_voice_change_nothing() -> None:
         assert not gain.any()
 
 
+def test_no_upper_resonance_outshines_the_first_formant() -> None:
+    hertz = np.linspace(0, RATE / 2, BINS)
+    whistle = 8.0 * np.exp(-(((hertz - 2100) / 120) ** 2))
+    mapping = Mapping(profile(vowels(1.0, 1.0)), profile(vowels(1.0, 1.0, seed=1) + whistle), 1.0, RATE)
+    mapped, _ = mapping.apply(vowels(1.0, 1.0), ALL)
+    lead = mapped[:, hertz > 1500].max(axis=1) - mapped[:, hertz <= 1500].max(axis=1)
+    own = vowels(1.0, 1.0)
+    before = own[:, hertz > 1500].max(axis=1) - own[:, hertz <= 1500].max(axis=1)
+    assert (lead < np.maximum(before, -3.2) + 0.7).all()
+
+
 def test_a_handful_of_source_frames_is_enough_for_a_finite_map() -> None:
     source = vowels(1.0, 1.0)[:3]
     mapped, gain = Mapping(profile(source), profile(vowels(1.1, 2.0)), 1.0, RATE).apply(source, ALL[:3])

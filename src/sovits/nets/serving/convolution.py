@@ -10,15 +10,14 @@ from torch.nn import functional
 
 from sovits.nets.serving.toom import ToomConv
 
-#: Fewest channels from which ToomConv is faster than the plain float32 convolution, by taps (docs/log.md).
-_TOOM_FROM = {3: 128, 5: 128}
-_TOOM_FROM_LONG = 64
+#: Fewest channels from which ToomConv is faster than the plain float32 convolution: of 3 and 5 taps, of more.
+_TOOM_FROM_SHORT, _TOOM_FROM = 256, 64
 
 
 def make_conv(weight: Tensor, bias: Tensor, dilation: int, slope: float) -> ToomConv | DirectConv:
     """The faster one of the two for these sizes; decided by rule, so that a machine always computes the same way."""
     channels, size = min(weight.shape[:2]), weight.shape[2]
-    few = _TOOM_FROM.get(size, _TOOM_FROM_LONG)
+    few = _TOOM_FROM if size > 5 else _TOOM_FROM_SHORT
     if weight.dtype == torch.float32 and size % 2 and size >= 3 and channels >= few:
         return ToomConv(weight, bias, dilation, slope)
     return DirectConv(weight, bias, dilation, slope)

@@ -7,6 +7,7 @@ reach, so nothing changes at the seams.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 
@@ -15,12 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sovits.core.rng import Noise
+from sovits.nets.convolution import fold_weight_norm
 from sovits.nets.serving.convolution import make_conv
 from sovits.nets.serving.toom import TILE
 from sovits.nets.vocoders.hifigan import SLOPE, HifiGan, ResBlock1, ResBlock2
 
-#: Numbers (rows times channels) of one window without its margins.
-WINDOW = 240_000
+#: Bytes of the rows of one window, without its margins.
+WINDOW = 1_920_000
 #: Slope of the leaky ReLU before the last convolution.
 _LAST_SLOPE = 0.01
 
@@ -64,7 +66,7 @@ class ServingDecoder(nn.Module):
     @torch.no_grad()
     def decode(self, x: Tensor, source: Tensor, g: Tensor | None = None) -> Tensor:
         """As :meth:`HifiGan.decode`, with the excitation [B, 1, T * hop] given."""
-        x = functional.conv1d(x, self.pre, self.pre_bias, padding=3)
+        x = functional.conv1d(x.to(self.pre), self.pre, self.pre_bias, padding=3)
         if self.cond is not None and g is not None:
             x = x + self.cond(g)
         return torch.stack([self._one(row, sound[0]) for row, sound in zip(x, source, strict=True)])
@@ -74,7 +76,7 @@ class ServingDecoder(nn.Module):
         rows = x.T.to(self.dtype).contiguous()
         for stage in self.stages:
             length = stage.length(len(rows))
-            size = max(TILE, WINDOW // stage.channels)
+            size = max(TILE, WINDOW // (stage.channels * rows.element_size()))
             out = rows.new_empty(length, stage.channels)
             for first, last in even(length, size):
                 stage(rows, source, first, last, out[first:last])
@@ -124,7 +126,7 @@ class Stage(nn.Module):
         torch.add(self._upsampled(x, left, right), self._excitation(source, left, right), out=rows[:live])
         result = None
         for block in self.blocks:
-            # a block of short kernels needs less margin
+            # A block of short kernels needs less margin.
             begin = max(0, (first - block.reach - left) // self.unit * self.unit)
             end = min(total, -(-(last + block.reach - left) // self.unit) * self.unit)
             made = block(rows[begin:end], live - begin)[first - left - begin : last - left - begin]
@@ -203,3 +205,37 @@ def even(length: int, size: int) -> Iterator[tuple[int, int]]:
     count = -(-length // size)
     for i in range(count):
         yield length * i // count, length * (i + 1) // count
+
+
+class PlainDecoder(nn.Module):
+    """A decoder as it is, weight norm folded, in a number format of choice with the source in float32.
+
+    It serves where :class:`ServingDecoder` does not: on GPUs, and for snake activations.
+
+    Args:
+        net: the loaded decoder; nothing of it is changed.
+    """
+
+    def __init__(self, net: HifiGan, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.config = net.config
+        self.m_source = net.m_source
+        self.net = copy.deepcopy(net, {id(net.m_source): net.m_source})
+        fold_weight_norm(self.net)
+        self.dtype = dtype
+        for name, part in self.net.named_children():
+            if name != "m_source":
+                part.to(dtype)
+
+    @torch.no_grad()
+    def forward(
+        self, x: Tensor, f0: Tensor, noise: Noise, g: Tensor | None = None, start: Tensor | None = None
+    ) -> Tensor:
+        """As :meth:`HifiGan.forward`: float32 [B, 1, T * hop]."""
+        return self.decode(x, self.m_source(f0, self.config.hop, noise, start), g)
+
+    @torch.no_grad()
+    def decode(self, x: Tensor, source: Tensor, g: Tensor | None = None) -> Tensor:
+        """As :meth:`HifiGan.decode`, float32."""
+        kind = self.dtype
+        return self.net.decode(x.to(kind), source.to(kind), None if g is None else g.to(kind)).float()
