@@ -69,7 +69,18 @@ def prepare(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=lambda page: page.name)
+#: Pages that take half a minute each.
+LONG = {"commands.md", "so-vits-svc.md"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name in LONG else [])
+        for page in PAGES
+        if runnable(page)
+    ],
+)
 def test_blocks_run(page, tmp_path):
     prepare(tmp_path)
     scripts = Path(sys.executable).parent
