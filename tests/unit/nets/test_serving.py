@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from tests.parity.fill import fill_svc  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
@@ -21,7 +22,6 @@ from sovits.nets.serving.toom import TILE, ToomConv, transforms  # noqa: E402
 from sovits.nets.svc.config import SvcConfig  # noqa: E402
 from sovits.nets.svc.synthesizer import Synthesizer  # noqa: E402
 from sovits.nets.vocoders.hifigan import HifiGan, HifiGanConfig  # noqa: E402
-from tests.parity.fill import fill_svc  # noqa: E402
 
 BASE = SvcConfig(
     inter_channels=16,
@@ -111,7 +111,8 @@ def test_speaker_mix_over_time() -> None:
     net = synthesizer(BASE)
     weights = torch.from_numpy(np.random.default_rng(0).dirichlet(np.ones(4), 11).astype(np.float32))
     got, want = (
-        made.infer(**inputs(BASE, 11), speaker=weights, noise=SeededNoise(1))[0] for made in (serving(net, Compute()), net)
+        made.infer(**inputs(BASE, 11), speaker=weights, noise=SeededNoise(1))[0]
+        for made in (serving(net, Compute()), net)
     )
     assert_same(got, want)
 

@@ -131,4 +131,3 @@ class ToomConv(nn.Module):
             else:
                 torch.ops.aten.leaky_relu.out(taken, self.slope, out=place)
         return phases
-
