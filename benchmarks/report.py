@@ -60,7 +60,8 @@ recording, start-up included; a single file is converted on one core.""",
         "Built-in converter",
         """Every singer into every target, beside plain copy synthesis (WORLD without any change) and a baseline (F0
 shift and one 60-coefficient long-term envelope ratio). F0 by SwiftF0 where it is sure of both, speaker similarity by
-GE2E, quality by DNSMOS. Nothing was tuned on these targets.""",
+GE2E, quality by DNSMOS. All constants were chosen on other singers and speakers. The list was run twice: the first run
+missed the bar on similarity (0.023 above the baseline, 0.03 wanted), the constants were then changed on development pairs.""",
     ),
 }
 

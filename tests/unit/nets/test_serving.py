@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from sovits.core.rng import SeededNoise  # noqa: E402
 from sovits.nets.serving import has_fast_bfloat16, serving, serving_type  # noqa: E402
 from sovits.nets.serving.convolution import DirectConv, make_conv  # noqa: E402
 from sovits.nets.serving.decoder import PlainDecoder, ServingDecoder, even  # noqa: E402
-from sovits.nets.serving.toom import TILE, ToomConv, transforms  # noqa: E402
+from sovits.nets.serving.toom import ToomConv, tile_of, transforms  # noqa: E402
 from sovits.nets.svc.config import SvcConfig  # noqa: E402
 from sovits.nets.svc.synthesizer import Synthesizer  # noqa: E402
 from sovits.nets.vocoders.hifigan import HifiGan, HifiGanConfig  # noqa: E402
@@ -152,6 +153,8 @@ def test_a_net_with_folded_weights_serves_too() -> None:
 
     net = synthesizer(BASE)
     want = sing(net, 5)
+    # as the door of the engine loads it
+    del net.enc_q
     fold_weight_norm(net)
     assert_same(sing(serving(net, Compute()), 5), want)
 
@@ -203,7 +206,7 @@ def test_the_type_follows_precision_and_processor(monkeypatch: pytest.MonkeyPatc
 def test_convolutions(form: type[ToomConv] | type[DirectConv], size: int, dilation: int) -> None:
     random = torch.Generator().manual_seed(1)
     weight = torch.randn(24, 16, size, generator=random) / (16 * size) ** 0.5
-    bias, x = torch.randn(24, generator=random), torch.randn(TILE * dilation * 9, 16, generator=random)
+    bias, x = torch.randn(24, generator=random), torch.randn(tile_of(size) * dilation * 9, 16, generator=random)
     total = torch.randn(len(x), 24, generator=random)
     conv = form(weight, bias, dilation, 0.1)
     active = functional.leaky_relu(x, 0.1).T[None].double()
@@ -211,10 +214,10 @@ def test_convolutions(form: type[ToomConv] | type[DirectConv], size: int, dilati
     want = functional.conv1d(active, weight.double(), bias.double(), 1, padding, dilation)[0].T
     start = total.clone()
     got = conv(x, ready=False)
-    np.testing.assert_allclose(got, functional.leaky_relu(want, 0.1), atol=1e-5)
+    np.testing.assert_allclose(got, functional.leaky_relu(want, 0.1), atol=5e-5)
     np.testing.assert_allclose(conv(active[0].T.float().contiguous(), ready=True), got, atol=1e-6)
     added = conv(x, ready=False, total=total)
-    np.testing.assert_allclose(added, start + want, atol=1e-5)
+    np.testing.assert_allclose(added, start + want, atol=5e-5)
     assert torch.equal(added, total)
 
 
@@ -224,13 +227,13 @@ def test_the_plain_form_without_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_same(sing(serving(net, Compute()), 7), sing(net, 7))
 
 
-@pytest.mark.parametrize("taps", [2, 3, 4])
-def test_transforms_are_exact(taps: int) -> None:
-    out, kernel, before = transforms(taps)
+@pytest.mark.parametrize(("tile", "taps"), [(4, 2), (4, 3), (4, 4), (6, 5), (6, 6)])
+def test_transforms_are_exact(tile: int, taps: int) -> None:
+    out, kernel, before = transforms(tile, taps)
     random = np.random.default_rng(taps)
-    w, x = random.standard_normal(taps), random.standard_normal(TILE + taps - 1)
+    w, x = random.standard_normal(taps), random.standard_normal(tile + taps - 1)
     want = np.correlate(x, w, "valid")
-    np.testing.assert_allclose(out @ ((kernel @ w) * (before @ x)), want, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(out @ ((kernel @ w) * (before @ x)), want, rtol=1e-10, atol=1e-10)
 
 
 def test_the_form_follows_the_sizes() -> None:
@@ -245,6 +248,6 @@ def test_the_form_follows_the_sizes() -> None:
 def test_even_parts(length: int, size: int) -> None:
     parts = list(even(length, size))
     assert parts[0][0] == 0 and parts[-1][1] == length
-    assert all(a[1] == b[0] for a, b in zip(parts, parts[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(parts))
     sizes = [last - first for first, last in parts]
     assert max(sizes) <= size and max(sizes) - min(sizes) <= 1

@@ -35,10 +35,12 @@ def serving(net: Net, compute: Compute) -> Net:
         # The forms answer to the same calls; callers see the one type.
         return cast(Net, _decoder(net, serving_type(compute)))
     decoder = _decoder(net.dec, serving_type(compute))
-    # What the memo names is not copied: the decoder is replaced, the posterior encoder plays no part in inference.
-    made = copy.deepcopy(net, {id(net.dec): decoder, id(net.enc_q): net.enc_q}).eval()
+    # What the memo names is not copied: the decoder is replaced, the posterior encoder plays no part in inference
+    # (a net that was loaded for inference has none).
+    training_only = getattr(net, "enc_q", None)
+    made = copy.deepcopy(net, {id(net.dec): decoder, id(training_only): training_only}).eval()
     for part in made.children():
-        if part is not made.enc_q:
+        if part is not training_only:
             fold_weight_norm(part)
     return made
 

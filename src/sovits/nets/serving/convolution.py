@@ -34,9 +34,10 @@ class DirectConv(nn.Module):
         self.dilation, self.slope = dilation, slope
         self.padding = (weight.shape[2] - 1) * dilation // 2
         kernel = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        self.weight = nn.Parameter(kernel, requires_grad=False)
         self.bias = nn.Parameter(bias.clone(), requires_grad=False)
-        self.packed = None if not has_onednn() else pack(kernel, self.padding, dilation)
+        # An opaque tensor of oneDNN: it can be neither copied nor saved, and is made from the net when that is loaded.
+        self.packed = pack(kernel, self.padding, dilation) if has_onednn() else None
+        self.weight = nn.Parameter(kernel if self.packed is None else kernel.new_empty(0), requires_grad=False)
 
     def forward(self, x: Tensor, *, ready: bool, total: Tensor | None = None) -> Tensor:
         """As :meth:`ToomConv.forward`; T may be any."""

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sovits.core.rng import Noise
-from sovits.nets.convolution import fold_weight_norm
+from sovits.nets.convolution import NormConv1d, NormConvTranspose1d, fold_weight_norm
 from sovits.nets.serving.convolution import make_conv
-from sovits.nets.serving.toom import TILE
+from sovits.nets.serving.toom import tile_of
 from sovits.nets.vocoders.hifigan import SLOPE, HifiGan, ResBlock1, ResBlock2
 
 #: Bytes of the rows of one window, without its margins.
@@ -74,9 +75,9 @@ class ServingDecoder(nn.Module):
     def _one(self, x: Tensor, source: Tensor) -> Tensor:
         """One item of the batch: [C, T], [samples] -> [1, samples]."""
         rows = x.T.to(self.dtype).contiguous()
-        for stage in self.stages:
+        for stage in cast("Iterable[Stage]", self.stages):
             length = stage.length(len(rows))
-            size = max(TILE, WINDOW // (stage.channels * rows.element_size()))
+            size = max(1, WINDOW // (stage.channels * rows.element_size()))
             out = rows.new_empty(length, stage.channels)
             for first, last in even(length, size):
                 stage(rows, source, first, last, out[first:last])
@@ -90,7 +91,8 @@ class Stage(nn.Module):
 
     def __init__(self, net: HifiGan, index: int, blocks: list[nn.Module], dtype: torch.dtype) -> None:
         super().__init__()
-        up, from_source = net.ups[index], net.noise_convs[index]
+        up = cast(NormConvTranspose1d, net.ups[index])
+        from_source = cast(nn.Conv1d, net.noise_convs[index])
         weight = up.kernel().detach()  # [inputs, outputs, size]
         inputs, self.channels, self.size = weight.shape
         self.rate, self.padding = up.stride, up.padding
@@ -99,12 +101,13 @@ class Stage(nn.Module):
         # One matrix product makes all that an input row adds to the output: [inputs, overlap * rate * outputs].
         self.up = nn.Parameter(whole.transpose(1, 2).reshape(inputs, -1).to(dtype).contiguous(), requires_grad=False)
         self.reach = max(reach_of(block) for block in blocks)
-        self.blocks = nn.ModuleList(Block(block, dtype) for block in blocks)
-        self.unit = TILE * math.lcm(*(d for block in blocks for d in dilations_of(block)))
-        self.source_stride, self.source_padding = from_source.stride[0], from_source.padding[0]
+        self.blocks = [Block(block, dtype) for block in blocks]
+        self.parts = nn.ModuleList(self.blocks)
+        self.unit = math.lcm(*(unit_of(conv) for block in blocks for step in steps_of(block) for conv in step))
+        self.source_stride, self.source_padding = from_source.stride[0], int(from_source.padding[0])
         kernel = from_source.weight.detach()[:, 0].T.float().contiguous()
         self.register_buffer("source_kernel", kernel)
-        self.register_buffer("bias", (from_source.bias + up.bias).detach().float())
+        self.register_buffer("bias", (cast(Tensor, from_source.bias) + up.bias).detach().float())
 
     source_kernel: Tensor
     bias: Tensor
@@ -124,14 +127,15 @@ class Stage(nn.Module):
         total = -(-live // self.unit) * self.unit
         rows = x.new_zeros(total, self.channels)
         torch.add(self._upsampled(x, left, right), self._excitation(source, left, right), out=rows[:live])
-        result = None
+        sums = []
         for block in self.blocks:
             # A block of short kernels needs less margin.
             begin = max(0, (first - block.reach - left) // self.unit * self.unit)
             end = min(total, -(-(last + block.reach - left) // self.unit) * self.unit)
-            made = block(rows[begin:end], live - begin)[first - left - begin : last - left - begin]
-            result = made if result is None else result.add_(made)
-        torch.mul(result, 1 / len(self.blocks), out=out)
+            sums.append(block(rows[begin:end], live - begin)[first - left - begin : last - left - begin])
+        for more in sums[1:]:
+            sums[0].add_(more)
+        torch.mul(sums[0], 1 / len(sums), out=out)
 
     def _upsampled(self, x: Tensor, left: int, right: int) -> Tensor:
         """The transposed convolution after a leaky ReLU: rows left to right, without the bias."""
@@ -161,20 +165,21 @@ class Block(nn.Module):
     def __init__(self, block: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
         self.reach = reach_of(block)
-        self.steps = nn.ModuleList(
-            nn.ModuleList(
+        self.steps = [
+            [
                 make_conv(conv.kernel().detach().to(dtype), conv.bias.detach().to(dtype), conv.dilation, SLOPE)
                 for conv in step
-            )
+            ]
             for step in steps_of(block)
-        )
+        ]
+        self.parts = nn.ModuleList(conv for step in self.steps for conv in step)
 
     def forward(self, x: Tensor, live: int) -> Tensor:
         """x [T, C], rows from ``live`` on are beyond the end -> [T, C]."""
         x = x.clone()
         for step in self.steps:
             y, ready = x, False
-            for conv in list(step)[:-1]:
+            for conv in step[:-1]:
                 y, ready = conv(y, ready=ready), True
                 y[live:] = 0
             step[-1](y, ready=ready, total=x)
@@ -182,22 +187,21 @@ class Block(nn.Module):
         return x
 
 
-def steps_of(block: nn.Module) -> list[tuple[nn.Module, ...]]:
+def steps_of(block: nn.Module) -> list[tuple[NormConv1d, ...]]:
     """The convolutions of a block, those together whose result is added to the residual."""
     if isinstance(block, ResBlock1):
-        return list(zip(block.convs1, block.convs2, strict=True))
-    assert isinstance(block, ResBlock2)
-    return [(conv,) for conv in block.convs]
+        return cast(list[tuple[NormConv1d, ...]], list(zip(block.convs1, block.convs2, strict=True)))
+    return [(cast(NormConv1d, conv),) for conv in cast(ResBlock2, block).convs]
 
 
-def dilations_of(block: nn.Module) -> list[int]:
-    """The dilations of all convolutions of a block."""
-    return [int(conv.dilation) for step in steps_of(block) for conv in step]  # type: ignore[arg-type]
+def unit_of(conv: NormConv1d) -> int:
+    """Rows of which a window has to be a multiple for a convolution to take it."""
+    return tile_of(conv.kernel().shape[2]) * conv.dilation
 
 
 def reach_of(block: nn.Module) -> int:
     """Rows to either side that one row of output depends on."""
-    return sum(int(conv.padding) for step in steps_of(block) for conv in step)  # type: ignore[arg-type]
+    return sum(conv.padding for step in steps_of(block) for conv in step)
 
 
 def even(length: int, size: int) -> Iterator[tuple[int, int]]:
