@@ -106,7 +106,7 @@ def run(lengths: tuple[tuple[float, int], ...]) -> Result:
         r += convolution_ratios(rounds)
         calls = {name: singing(net, given) for name, net in generators.items()}
         forms += compare("generator", seconds, rounds, calls)
-        if seconds == BAR_SECONDS or len(lengths) == 1:
+        if seconds == lengths[0][0]:
             calls = {name: vocoding(net, given) for name, net in vocoders.items()}
             forms += compare("vocoder", seconds, min(rounds, 3), calls)
             forms += others(seconds, min(rounds, 3))

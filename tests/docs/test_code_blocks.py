@@ -69,18 +69,8 @@ def prepare(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
 
 
-#: Pages that take half a minute each.
-LONG = {"commands.md", "so-vits-svc.md"}
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name in LONG else [])
-        for page in PAGES
-        if runnable(page)
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=lambda page: page.name)
 def test_blocks_run(page, tmp_path):
     prepare(tmp_path)
     scripts = Path(sys.executable).parent

@@ -39,6 +39,7 @@ def test_infer_with_nothing_but_a_name(official: Path, cli: Cli) -> None:
     assert np.abs(sound).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_infer_with_much_at_once(official: Path, cli: Cli) -> None:
     """Two recordings, two voices, other keys, k-means, forced clips, another format, a tracker by name."""
     svc_folder.song(Path("raw/second.flac"), rate=48000)
@@ -52,6 +53,7 @@ def test_infer_with_much_at_once(official: Path, cli: Cli) -> None:
     assert not np.array_equal(alto, bass)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
@@ -204,6 +206,7 @@ def test_the_wrapper_is_installed_under_its_name(repository: Path) -> None:
     assert project["scripts"]["so-vits-infer"] == "sovits.cli.svc_wrapper:main"
 
 
+@pytest.mark.slow
 def test_the_wrapper_converts(official: Path, models: Path) -> None:
     done = wrapper(official, "raw/song.wav", "out/sung.wav", "alto")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -370,6 +373,7 @@ def test_what_cannot_be_exported(cli: Cli, arguments: tuple[str, ...], code: int
 # -- the same model as a voice
 
 
+@pytest.mark.slow
 def test_voices_from_the_same_files(official: Path, cli: Cli) -> None:
     """Imported, converted with, blended, and the blend converted with."""
     second = Path("second")

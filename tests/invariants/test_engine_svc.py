@@ -39,6 +39,7 @@ def test_stream_equals_convert() -> None:
     assert np.array_equal(np.concatenate([piece.samples for piece in pieces], axis=1), convert(sound).samples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", [{"window": 2.0}, {"clip_seconds": 2.5, "clip_overlap": 0.3}])
 def test_windows_equal_one_shot_away_from_joins(values: dict[str, float]) -> None:
     """With nets that hear no further than their convolutions reach, windows give the very samples of one pass."""

@@ -85,6 +85,7 @@ def test_the_identity_of_a_trained_voice_is_the_content_of_its_files(tmp_path: P
         voice_hash(voice)
 
 
+@pytest.mark.slow
 def test_several_processes_make_the_same(cli: Cli, vowel: Path) -> None:
     pytest.importorskip("torch")
     shutil.copy(vowel, "second.wav")

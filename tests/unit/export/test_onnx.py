@@ -96,12 +96,15 @@ def snr(graph: export.GraphFile, path: Path, frames: int) -> float:
     return float(10 * np.log10((want**2).mean() / max(((got - want) ** 2).mean(), 1e-30)))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant", ["base", *(pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS if name != "base")]
+)
 def test_generator_graph(variant: str, tmp_path: Path) -> None:
     graph = export.svc_graph(synthesizer(**VARIANTS[variant]), source_noise=False)
     assert snr(graph, tmp_path / "net.onnx", 90) > 40
 
 
+@pytest.mark.slow
 def test_generator_graph_of_any_length(tmp_path: Path) -> None:
     graph = export.svc_graph(synthesizer(), source_noise=False)
     assert snr(graph, tmp_path / "net.onnx", 1300) > 40
