@@ -16,13 +16,17 @@ FOLDER = DATA / "svc" / "manifest"
 KEYS = sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.json"))
 
 
-def _large(key: str) -> bool:
-    return bool(json.loads((FOLDER / f"{key}.json").read_text())["n_elements"] > 5_000_000)
+def _elements(key: str) -> int:
+    return int(json.loads((FOLDER / f"{key}.json").read_text()).get("n_elements", 0))
 
 
 @pytest.mark.parametrize(
     "key",
-    [pytest.param(key, marks=[pytest.mark.slow] if _large(key) else []) for key in KEYS if key in DIGESTS],
+    [
+        pytest.param(key, marks=[pytest.mark.slow] if _elements(key) > 5e6 else [])
+        for key in KEYS
+        if key in DIGESTS and _elements(key) < 8e7  # beyond, the draws alone take minutes and gigabytes
+    ],
 )
 def test_singing_side_against_its_digests(key: str) -> None:
     manifest = json.loads((FOLDER / f"{key}.json").read_text())

@@ -11,8 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 from tests.parity import golden
-from tests.parity.replay import Lab, cases_in, replay, runners
-from tests.parity.replay.__main__ import COMMITTED
+from tests.parity.replay import COMMITTED, Lab, cases_in, replay, runners
 
 CASES = list(cases_in(golden.DATA / "svc"))
 

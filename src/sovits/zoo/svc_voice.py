@@ -177,6 +177,7 @@ class _Parts:
     """The nets of a voice and what their configs say, checked against each other."""
 
     def __init__(self, files: SvcFiles, compute: Compute) -> None:
+        from sovits.nets.serving import serving
         from sovits.zoo.building import load_generator
 
         self.generator: Synthesizer | None = None
@@ -185,7 +186,8 @@ class _Parts:
         if files.model is not None:
             path = files.config or files.model.parent / "config.json"
             config = read_mapping(path)
-            self.generator, sizes = load_generator(files.model, config, compute, source=str(path))
+            net, sizes = load_generator(files.model, config, compute, source=str(path))
+            self.generator = serving(net, compute)
             data = config["data"]
             self.sample_rate, self.hop, self.width = sizes.sample_rate, sizes.hop, sizes.ssl_dim
             stated = config["model"].get("speech_encoder")
@@ -235,9 +237,11 @@ class _Parts:
 def vocoder_part(path: Path, compute: Compute) -> VocoderPart:
     """Load a vocoder with the mel settings of its config."""
     from sovits.features.mel import MelConfig
+    from sovits.nets.serving import serving
     from sovits.zoo.building import load_vocoder
 
-    net, config = load_vocoder(path, compute)
+    loaded, config = load_vocoder(path, compute)
+    net = serving(loaded, compute)
     mel = MelConfig(
         int(config["sampling_rate"]),
         int(config.get("n_fft", 2048)),

@@ -9,9 +9,7 @@ import traceback
 from pathlib import Path
 
 from tests.parity import golden
-from tests.parity.replay import Lab, Outcome, cases_in, replay
-
-COMMITTED = golden.DATA / "svc" / "manifest"
+from tests.parity.replay import COMMITTED, Lab, Outcome, cases_in, replay
 
 
 def manifests_for(folder: Path, given: Path | None) -> Path:
