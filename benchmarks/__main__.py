@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import pitch, report, scale, startup
+from benchmarks import pitch, report, scale, singing, startup
 from benchmarks.report import Bar, Section
 
 _BAR = re.compile(r"^\| (?P<name>.+) \| (?P<value>-?[\d.]+|nan) \| (?P<sign><=|>=) (?P<limit>-?[\d.]+) \| \S+ \|$")
@@ -58,6 +58,15 @@ def run_scale(settings: Settings) -> Measured:
     return scale.bars(runs, memory=not settings.quick), scale.table(runs)
 
 
+def run_singing(settings: Settings) -> Measured:
+    """Speed of the singing nets; needs torch."""
+    try:
+        result = singing.measure(singing.QUICK if settings.quick else singing.FULL)
+    except ModuleNotFoundError as error:
+        raise NotHere(f"it needs the package {error.name}") from error
+    return singing.bars(result), singing.table(result)
+
+
 def run_converter(settings: Settings) -> Measured:
     """The built-in converter on recordings of singers and speakers."""
     if settings.quick:
@@ -94,6 +103,7 @@ BENCHMARKS: dict[str, Callable[[Settings], Measured]] = {
     "startup": run_startup,
     "pitch": run_pitch,
     "scale": run_scale,
+    "singing": run_singing,
     "converter": run_converter,
 }
 

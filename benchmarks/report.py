@@ -56,6 +56,11 @@ in the same round.""",
 Memory is that of the process tree, looked at every 50 ms. The real-time factor is wall time over length of the
 recording, start-up included; a single file is converted on one core.""",
     ),
+    "singing": Topic(
+        "Singing nets",
+        """The so-vits-svc generator and the 44.1 kHz vocoder at their official sizes as they serve, against the same nets
+run plainly: float32, weight norm computed anew in every call, as the original runs them.""",
+    ),
     "converter": Topic(
         "Built-in converter",
         """Every singer into every target, beside plain copy synthesis (WORLD without any change) and a baseline (F0
