@@ -116,7 +116,9 @@ def is_folder_output(out: str, patterns: list[str], formats: frozenset[str]) -> 
     path = Path(out)
     if path.is_dir() or out.endswith(("/", "\\")):
         return True
-    many = len(patterns) > 1 or Path(patterns[0]).is_dir() or not _exists(Path(patterns[0]))
+    only = Path(patterns[0])
+    is_pattern = not _exists(only) and any(letter in patterns[0] for letter in "*?[")
+    many = len(patterns) > 1 or only.is_dir() or is_pattern
     suffix = path.suffix.lower()
     if many:
         if suffix in formats:

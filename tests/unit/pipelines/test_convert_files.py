@@ -83,6 +83,7 @@ def test_a_missing_file_names_what_lies_beside_it(tree: Path) -> None:
         ("in", ["in/a.wav"], True),
         ("out.v2", ["in"], True),
         ("out", ["in/*.wav"], True),
+        ("out.wav", ["in/absent.wav"], False),
         ("out", ["in/a.wav", "in/b.mp3"], True),
     ],
 )
