@@ -7,11 +7,13 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sovits.core.atomic import replacing
 from sovits.core.errors import WrongModelError
+from sovits.core.registry import missing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -167,11 +169,17 @@ def serving(net: Synthesizer) -> Synthesizer:
 
 
 def write_graph(graph: GraphFile, target: Path) -> None:
-    """Trace and write one graph, atomically."""
+    """Trace and write one graph, atomically.
+
+    Raises:
+        MissingDependencyError: the package ``onnx`` is not installed.
+    """
     import torch
 
+    if find_spec("onnx") is None:  # torch's exporter asks for it
+        raise missing("onnx", "writing ONNX files", "export")
     with replacing(target) as beside, warnings.catch_warnings():
-        # The tracing exporter warns that it is the older one; it needs no package beside torch and keeps random nodes.
+        # The tracing exporter warns that it is the older one; it follows any length and keeps random nodes.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph.module.eval(),
