@@ -59,11 +59,11 @@ class Limits:
 LIMITS = {
     "swift": Limits(tone=10.0, moving=4.0, lag=0.5, noise=0.02),
     "dio": Limits(tone=1.0, moving=1.0, lag=0.1, noise=0.15, sines=True),
-    "harvest": Limits(tone=1.0, moving=1.0, lag=0.1, noise=0.1),
+    "harvest": Limits(tone=1.0, moving=1.0, lag=0.1, noise=0.1, slow=True),
     "pm": Limits(tone=0.2, moving=4.0, lag=0.1, noise=0.01, sines=True),
     # It decides at the hop that is asked, among bins of 20 cents, and means over three values.
     "crepe": Limits(tone=10.0, moving=12.0, lag=2.0, noise=0.3, depth=0.2, hop_change=20.0, step=20, slow=True),
-    "fcpe": Limits(tone=8.0, moving=4.0, lag=0.5, noise=0.05),
+    "fcpe": Limits(tone=8.0, moving=4.0, lag=0.5, noise=0.05, slow=True),
 }
 #: Trackers whose answers cannot be tested, because no real weights are to be had here.
 SHAPES_ONLY = {"rmvpe"}

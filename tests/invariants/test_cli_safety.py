@@ -127,6 +127,7 @@ def test_a_signal_leaves_no_half_file(
     assert gone(process.pid)
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("everybody", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_signal_stops_the_workers_too(tmp_path: Path, clip: Path, long_recording: Path, everybody: bool) -> None:

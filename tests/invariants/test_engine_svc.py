@@ -55,6 +55,7 @@ def test_windows_equal_one_shot_away_from_joins(values: dict[str, float]) -> Non
     assert difference.max() < level
 
 
+@pytest.mark.slow
 def test_windows_of_a_whole_voice_stay_in_phase() -> None:
     """Attention hears a whole window, so windows differ a little; but nothing is shifted, faded out or doubled."""
     sound = sung(7.0)

@@ -55,6 +55,7 @@ def test_the_stream_joined_is_the_conversion(engine: WorldEngine, voice: Voice, 
     np.testing.assert_array_equal(concatenate(pieces).samples, whole.samples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [2.0, 4.0])
 def test_pieces_of_work_do_not_show(engine: WorldEngine, voice: Voice, song: Audio, window: float) -> None:
     whole = engine.convert(song, voice, ConvertOptions(window=60.0), SeededNoise(0)).samples

@@ -79,6 +79,7 @@ def test_every_hostile_file_is_refused_by_the_doors(files, repository):
     assert problems(run(files, ["read", "inspect", "read_indexes"], repository)) == []
 
 
+@pytest.mark.slow
 def test_every_hostile_file_is_refused_by_every_reader_behind_them(files, repository):
     assert problems(run(files, READERS, repository)) == []
 

@@ -224,6 +224,7 @@ def _small_memory(voice: Any, frames: int) -> list[int]:
     return seen
 
 
+@pytest.mark.slow
 def test_a_device_without_memory_gets_halves() -> None:
     voice, sound = tiny_voice(), sung(6.0)
     seen = _small_memory(voice, 250)

@@ -96,9 +96,8 @@ def snr(graph: export.GraphFile, path: Path, frames: int) -> float:
     return float(10 * np.log10((want**2).mean() / max(((got - want) ** 2).mean(), 1e-30)))
 
 
-@pytest.mark.parametrize(
-    "variant", ["base", *(pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS if name != "base")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_generator_graph(variant: str, tmp_path: Path) -> None:
     graph = export.svc_graph(synthesizer(**VARIANTS[variant]), source_noise=False)
     assert snr(graph, tmp_path / "net.onnx", 90) > 40

@@ -96,6 +96,7 @@ def test_float32_equals_the_net(name: str, frames: int) -> None:
     assert_same(sing(serving(net, Compute()), frames), sing(net, frames))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["base", "hop441", "resblock2"])
 def test_float32_equals_the_net_over_many_windows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sovits.nets.serving.decoder.WINDOW", 64_000)

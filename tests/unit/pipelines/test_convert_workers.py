@@ -121,6 +121,7 @@ def test_progress_reaches_the_parent() -> None:
     assert all(amount >= 1 for amount in progress.open.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["write", "stuck"])
 def test_cancelling_stops_the_workers_and_lets_them_clean_up(tmp_path: Path, verb: str) -> None:
     cancel = Cancel()

@@ -30,6 +30,7 @@ def test_swift_in_blocks_is_swift_at_once(song: sounds.Sound, monkeypatch: pytes
     assert whole.voiced.mean() > 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["dio", "harvest"])
 def test_world_in_pieces_is_world_at_once(
     song: sounds.Sound, monkeypatch: pytest.MonkeyPatch, method: world.Method
