@@ -50,7 +50,7 @@ class SvcPitch:
                 method,
                 low=self._options.f0_min,
                 high=self._options.f0_max,
-                compat="upstream" if compat == "upstream" else "ours",
+                compat=compat,
             )
         elif hasattr(self._tracker, "svc_f0"):
             f0, voiced = self._tracker.svc_f0(samples, sample_rate, hop)

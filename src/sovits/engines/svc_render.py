@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -175,8 +175,7 @@ class Renderer:
         if not options.retrieval_ratio or options.speaker_tracks:
             return units
         if options.retrieval == "index":
-            compat: Any = "upstream" if options.compat == "upstream" else "ours"
-            mixed = voice.indexes[self._speaker].mix(units.T, options.retrieval_ratio, compat=compat)
+            mixed = voice.indexes[self._speaker].mix(units.T, options.retrieval_ratio, compat=options.compat)
         else:
             assert voice.clusters is not None
             mixed = voice.clusters.mix(units.T, voice.speaker_name(self._speaker), options.retrieval_ratio)

@@ -140,7 +140,7 @@ class Neighbours:
             for lists, frames in groups.items()
         ]
 
-    def retrieved(self, units: FloatArray, *, compat: Compat = "ours") -> FloatArray:
+    def retrieved(self, units: FloatArray, *, compat: Compat = "fixed") -> FloatArray:
         """The weighted mean of the nearest vectors, weights (1 / squared distance)^2; [frames, width].
 
         Args:
@@ -150,13 +150,13 @@ class Neighbours:
         scores, ids = self.search(units)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             weights = np.square(1 / scores)
-            if compat == "ours":
+            if compat == "fixed":
                 hit = scores == 0
                 weights = np.where(hit.any(axis=1, keepdims=True), hit.astype(np.float32), weights)
             weights = weights / weights.sum(axis=1, keepdims=True)
         return np.asarray((self.vectors[ids] * weights[..., None]).sum(axis=1), np.float32)
 
-    def mix(self, units: FloatArray, ratio: float, *, compat: Compat = "ours") -> FloatArray:
+    def mix(self, units: FloatArray, ratio: float, *, compat: Compat = "fixed") -> FloatArray:
         """``ratio`` of :meth:`retrieved` and the rest of the frame itself; [frames, width] -> the same shape."""
         if not ratio:
             return units

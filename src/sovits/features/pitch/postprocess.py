@@ -15,14 +15,14 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
-Compat = Literal["ours", "upstream"]
+Compat = Literal["fixed", "upstream"]
 #: How pitch becomes one of 256 bins: by so-vits-svc 4.1 or by 4.0.
 CoarseRule = Literal["4.1", "4.0"]
 
 F0_MIN, F0_MAX, BINS = 50.0, 1100.0, 256
 
 
-def interpolate_unvoiced(hz: npt.ArrayLike, *, compat: Compat = "ours") -> tuple[Floats, Singles]:
+def interpolate_unvoiced(hz: npt.ArrayLike, *, compat: Compat = "fixed") -> tuple[Floats, Singles]:
     """Fill the gaps of a track linearly over time; the ends hold the nearest voiced value (pm, dio, harvest).
 
     Args:

@@ -34,7 +34,7 @@ def svc_f0(
     *,
     low: float = F0_MIN,
     high: float = F0_MAX,
-    compat: Compat = "ours",
+    compat: Compat = "fixed",
 ) -> tuple[Floats, Singles]:
     """F0 and voiced flags of a piece of sound.
 
