@@ -12,9 +12,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import pitch, report, scale, singing, startup
+from benchmarks import endurance, pitch, report, scale, singing, startup
 from benchmarks.report import Bar, Section
 
 _BAR = re.compile(r"^\| (?P<name>.+) \| (?P<value>-?[\d.]+|nan) \| (?P<sign><=|>=) (?P<limit>-?[\d.]+) \| \S+ \|$")
@@ -52,10 +54,21 @@ def run_pitch(settings: Settings) -> Measured:
     return [], f"{seconds:g} s of sound, {rounds} rounds.\n\n{pitch.table(pitch.measure(seconds, rounds))}"
 
 
-def run_scale(settings: Settings) -> Measured:
-    """Memory over length."""
-    runs = scale.measure(scale.QUICK if settings.quick else scale.FULL)
-    return scale.bars(runs, memory=not settings.quick), scale.table(runs)
+def run_scale(name: str, settings: Settings) -> Measured:
+    """Memory over length, for one of the cases; voices need torch."""
+    if name != "scale" and find_spec("torch") is None:
+        raise NotHere("it needs the package torch")
+    case = scale.CASES[name]
+    runs = scale.measure(case, case.quick if settings.quick else case.full)
+    return scale.bars(case, runs, hours=not settings.quick), scale.table(runs)
+
+
+def run_endurance(settings: Settings) -> Measured:
+    """What many short calls leave behind; needs torch."""
+    if find_spec("torch") is None:
+        raise NotHere("it needs the package torch")
+    found = endurance.measure(endurance.QUICK if settings.quick else endurance.FULL)
+    return endurance.bars(found, full=not settings.quick), endurance.table(found)
 
 
 def run_singing(settings: Settings) -> Measured:
@@ -102,7 +115,8 @@ def split_converter(output: str) -> Measured:
 BENCHMARKS: dict[str, Callable[[Settings], Measured]] = {
     "startup": run_startup,
     "pitch": run_pitch,
-    "scale": run_scale,
+    **{name: partial(run_scale, name) for name in scale.CASES},
+    "endurance": run_endurance,
     "singing": run_singing,
     "converter": run_converter,
 }

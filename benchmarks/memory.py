@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,8 @@ class Usage:
 
     Attributes:
         peak: bytes; the largest sum of proportional set sizes (PSS: shared pages are split among their users) seen.
+        late: bytes; as ``peak``, in the last quarter of the time: what grows with the work shows here even where
+            loading took more.
         high_water: bytes; the largest sum of the kernel's own high-water marks (VmHWM) of processes alive together. It
             misses no spike between two looks, but counts shared pages once for every process.
         processes: most processes alive together.
@@ -38,6 +40,7 @@ class Usage:
     """
 
     peak: int
+    late: int
     high_water: int
     processes: int
     looks: int
@@ -49,8 +52,19 @@ class CommandFailed(Exception):
     """A command ended with an exit code other than 0; says what it wrote to standard error."""
 
 
-def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, interval: float = INTERVAL) -> Usage:
+def run(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    interval: float = INTERVAL,
+    look: Callable[[], object] = lambda: None,
+) -> Usage:
     """Run a command to its end and watch the memory of its process tree.
+
+    Args:
+        interval: seconds between two looks. Summing up shares of pages stops a process that takes memory meanwhile, for
+            tens of milliseconds where it holds gigabytes.
+        look: called at every look, to watch something else as well.
 
     Raises:
         CommandFailed: its exit code is not 0.
@@ -58,22 +72,38 @@ def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, 
     """
     if not (_PROC / "self" / "stat").exists():
         raise OSError("memory is read from /proc, which this system does not have: run this on Linux")
-    peak = high_water = most = looks = 0
+    high_water = most = 0
+    course: list[tuple[float, int]] = []
     spent, begun = _children_seconds(), time.perf_counter()
     with tempfile.TemporaryFile() as errors, _started(command, env, errors.fileno()) as process:
         while process.poll() is None:
             members = tree(process.pid)
             sizes = [size for size in map(_sizes, members) if size is not None]
-            peak = max(peak, sum(now for now, _ in sizes))
+            course.append((time.perf_counter() - begun, sum(now for now, _ in sizes)))
             high_water = max(high_water, sum(mark for _, mark in sizes))
-            most, looks = max(most, len(sizes)), looks + 1
+            most = max(most, len(sizes))
+            look()
             time.sleep(interval)
         seconds = time.perf_counter() - begun
         if process.returncode:
             errors.seek(0)
             said = errors.read()[-2000:].decode(errors="replace").strip()
             raise CommandFailed(f"{' '.join(map(str, command))} ended with {process.returncode}: {said}")
-    return Usage(peak, high_water, most, looks, seconds, _children_seconds() - spent)
+    peak = max((size for _, size in course), default=0)
+    late = max((size for at, size in course if at >= 0.75 * course[-1][0]), default=0)
+    return Usage(peak, late, high_water, most, len(course), seconds, _children_seconds() - spent)
+
+
+def held(pid: int) -> int:
+    """Bytes of memory (proportional set size) of one process alone.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    found = _sizes(pid)
+    if found is None:
+        raise ProcessLookupError(f"there is no process {pid} any more")
+    return found[0]
 
 
 def tree(root: int) -> list[int]:

@@ -56,6 +56,29 @@ in the same round.""",
 Memory is that of the process tree, looked at every 50 ms. The real-time factor is wall time over length of the
 recording, start-up included; a single file is converted on one core.""",
     ),
+    "scale-tiny": Topic(
+        "Length of the recording, tiny voice",
+        """`sovits convert --voice tiny --loudness-envelope 0` as above, over the sung phrase with pauses, on all cores. The
+tiny voice has random weights: what is measured is that memory is bounded and that the result comes in order and as it is
+made; nothing here says how fast a voice sings or how it sounds. It takes the loudness of the source, so that order
+shows in the levels, and it skips long silence: "half seconds of pause" are those in which the result has to be silent,
+the last 5 s of a pause and its edges left out. Memory is looked at every second.""",
+    ),
+    "scale-full": Topic(
+        "Length of the recording, voice of official size",
+        """`sovits convert --voice NAME` as above with default options. The voice (4.1, vec768l12) and ContentVec have the
+sizes and files of the official ones, added with `sovits voices add`; their weights are filled by rule, so speed and
+memory are those of a real voice, the sound is not. That the result comes in order shows in the pauses, which never
+repeat.""",
+    ),
+    "endurance": Topic(
+        "Many short calls",
+        """A voice loaded once by `sovits.load_voice` converts 0.4 to 2 s of the sung phrase in every call, two threads at a
+time: a round. Each call has another length and seed, and in turn other options and pitch trackers; new threads take over
+every 10 rounds. Memory (PSS), open files and threads of the process are medians over 20 rounds, after the first 50 and
+at the end. After every 10 rounds the first call is made again. The tiny voice has random weights: its times and levels
+are no figures of the product.""",
+    ),
     "singing": Topic(
         "Singing nets",
         """The so-vits-svc generator and the 44.1 kHz vocoder at their official sizes as they serve, against the same nets

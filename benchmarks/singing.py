@@ -10,7 +10,9 @@ machine weighs on all alike; what counts is processor time, and a ratio is taken
 from __future__ import annotations
 
 import argparse
+import copy
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -18,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import report
@@ -32,6 +35,8 @@ BAR_SECONDS = 10.0
 #: Requirements: speed-up in float32; in bfloat16 this share of it per bfloat16/float32 ratio r, if r is at least LEAST_R.
 FLOAT32_BAR, SHARE, LEAST_R, GATE = 1.4, 0.8, 1.5, 0.02
 RATE, HOP = 44100, 512
+#: Number formats of the serving forms.
+KINDS = ("float32", "bfloat16")
 #: Factors of the fill rule, as the manifests of the golden cases have them.
 GAINS = (
     (r"(^|\.)(emb_g|f0_emb|emb_uv)\.weight$", 8.0),
@@ -64,11 +69,14 @@ class Result:
     Attributes:
         r: float32 time over bfloat16 time of a 256-channel 7-tap convolution of 4000 frames, by round.
         shares: processor seconds of every stage per second of sound, plain and as served, from one pass.
+        chain_snr, chain_mel: of encoder and generator together, bfloat16 against float32.
     """
 
     r: list[float]
     forms: list[Form]
     shares: dict[str, list[float]] = field(default_factory=dict)
+    chain_snr: float = float("inf")
+    chain_mel: float = 0.0
 
 
 def measure(lengths: tuple[tuple[float, int], ...], threads: int = 1) -> Result:
@@ -81,7 +89,7 @@ def measure(lengths: tuple[tuple[float, int], ...], threads: int = 1) -> Result:
         check=True,
     )
     found = json.loads(done.stdout)
-    return Result(found["r"], [Form(**form) for form in found["forms"]], found["shares"])
+    return Result(**{**found, "forms": [Form(**form) for form in found["forms"]]})
 
 
 def run(lengths: tuple[tuple[float, int], ...]) -> Result:
@@ -97,9 +105,8 @@ def run(lengths: tuple[tuple[float, int], ...]) -> Result:
     torch.set_grad_enabled(False)
     generator = filled(Synthesizer(SvcConfig()))
     vocoder = filled(HifiGan(HifiGanConfig(inputs=128, frame_rate_phase=True)))
-    kinds = ("float32", "bfloat16")
-    generators = {"plain": generator, **{kind: serving(generator, Compute(precision=kind)) for kind in kinds}}
-    vocoders = {"plain": vocoder, **{kind: serving(vocoder, Compute(precision=kind)) for kind in kinds}}
+    generators = {"plain": generator, **{kind: serving(generator, Compute(precision=kind)) for kind in KINDS}}
+    vocoders = {"plain": vocoder, **{kind: serving(vocoder, Compute(precision=kind)) for kind in KINDS}}
     r, forms = [], []
     for seconds, rounds in lengths:
         given = inputs(seconds)
@@ -110,7 +117,8 @@ def run(lengths: tuple[tuple[float, int], ...]) -> Result:
             calls = {name: vocoding(net, given) for name, net in vocoders.items()}
             forms += compare("vocoder", seconds, min(rounds, 3), calls)
             forms += others(seconds, min(rounds, 3))
-    return Result(r, forms, shares(generators, inputs(lengths[0][0]), lengths[0][0]))
+    parts = shares(generators, inputs(lengths[0][0]), lengths[0][0])
+    return Result(r, forms, parts, *chain(generators, lengths[0][0]))
 
 
 def filled(net: nn.Module) -> Any:
@@ -184,14 +192,16 @@ def processor_time(call: Callable[[], object]) -> float:
 
 
 def difference(got: Tensor, want: Tensor) -> tuple[float, float]:
-    """Signal-to-noise ratio in dB and mean absolute difference of the log-mel, natural logarithm."""
+    """Signal-to-noise ratio in dB and, of sound, the mean absolute difference of the log-mel, natural logarithm."""
     import torch
 
     from sovits.features.mel import MelConfig, log_mel
 
     error = float((got - want).double().pow(2).mean())
-    if error == 0 or want.dim() != 3 or want.shape[1] != 1:
+    if error == 0:
         return float("inf"), 0.0
+    if want.shape[1] != 1:
+        return 10 * math.log10(float(want.double().pow(2).mean()) / error), 0.0
     config = MelConfig(RATE, 2048, 2048, HOP, 128, 40.0, 16000.0)
     snr = 10 * float(torch.log10(want.double().pow(2).mean() / error))
     return snr, float((log_mel(got[:, 0], config) - log_mel(want[:, 0], config)).abs().mean())
@@ -213,16 +223,53 @@ def convolution_ratios(rounds: int) -> list[float]:
 
 
 def others(seconds: float, rounds: int) -> list[Form]:
-    """Content encoder (ContentVec, 12 layers) and pitch tracker (RMVPE), as they are."""
+    """Content encoder (ContentVec, 12 layers), pitch tracker (RMVPE) and one step of diffusion, plain and arranged."""
     import torch
 
     from sovits.features.content.hubert import Hubert, HubertConfig
     from sovits.features.pitch.rmvpe import Rmvpe
+    from sovits.nets.diffusion.wavenet import Denoiser
 
-    encoder, tracker = filled(Hubert(HubertConfig(projection=256))), filled(Rmvpe())
     sound, mel = 0.1 * torch.randn(1, round(16000 * seconds)), torch.randn(1, 128, round(100 * seconds))
-    calls = {"content encoder": lambda: encoder.units(sound, layer=12), "pitch (RMVPE)": lambda: tracker(mel)}
-    return [compare(name, seconds, rounds, {"plain": call})[0] for name, call in calls.items()]
+    frames = round(seconds * RATE / HOP)
+    noisy, condition, step = torch.randn(1, 128, frames), torch.randn(1, 256, frames), torch.tensor([50.0])
+    made = []
+    for name, net, call, kinds in (
+        ("content encoder", Hubert(HubertConfig(projection=256)), lambda net: net.units(sound, layer=12), KINDS),
+        ("pitch (RMVPE)", Rmvpe(), lambda net: net(mel), KINDS[:1]),
+        ("a diffusion step", Denoiser(128, 20, 512, 256), lambda net: net(noisy, step, condition), KINDS),
+    ):
+        plain = filled(net)
+        forms = {"plain": plain, **{kind: arranged(plain, kind) for kind in kinds}}
+        made += compare(name, seconds, rounds, {form: partial(call, net) for form, net in forms.items()})
+    return made
+
+
+def arranged(net: nn.Module, precision: str) -> nn.Module:
+    """A copy as it serves."""
+    from sovits.core.device import Compute
+    from sovits.nets.serving import arrange
+
+    made = copy.deepcopy(net)
+    arrange(made, Compute(precision=precision))
+    return made
+
+
+def chain(generators: Mapping[str, Any], seconds: float) -> tuple[float, float]:
+    """Encoder and generator both in bfloat16 against both in float32: SNR in dB and log-mel L1."""
+    import torch
+    from torch.nn import functional
+
+    from sovits.features.content.hubert import Hubert, HubertConfig
+
+    encoder, given = filled(Hubert(HubertConfig())), inputs(seconds)
+    sound = 0.1 * torch.randn(1, round(16000 * seconds))
+    made = []
+    for kind in KINDS:
+        units = arranged(encoder, kind).units(sound, layer=12)
+        content = functional.interpolate(units, size=given["f0"].shape[1])
+        made.append(singing(generators[kind], {**given, "content": content})())
+    return difference(made[1], made[0])
 
 
 def shares(nets: Mapping[str, Any], given: Mapping[str, Tensor], seconds: float) -> dict[str, list[float]]:
@@ -275,6 +322,7 @@ def bars(result: Result) -> list[Bar]:
         limit = round(SHARE * r * FLOAT32_BAR, 2)
         made.append(Bar("generator, bfloat16, times plain", statistics.median(half.ratios), ">=", limit, ".2f"))
     made.append(Bar("generator, bfloat16, log-mel L1", half.mel, "<=", GATE, ".6f"))
+    made.append(Bar("encoder and generator, bfloat16, log-mel L1", result.chain_mel, "<=", GATE, ".6f"))
     return made
 
 
@@ -294,7 +342,7 @@ def table(result: Result) -> str:
         lines.append(
             f"| {form.net} | {form.form} | {form.seconds:g} | {spread([1000 * t for t in form.times], '.0f')} ms |"
             f" {'' if same else spread(form.ratios, '.2f')} | {'' if same else f'{form.snr:.1f}'} |"
-            f" {'' if same else f'{form.mel:.6f}'} |"
+            f" {f'{form.mel:.6f}' if form.mel else ''} |"
         )
     lines += [
         "",

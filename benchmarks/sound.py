@@ -16,21 +16,34 @@ from sovits.audio.io import read
 DEMO_DATA = Path(__file__).resolve().parent.parent / "src" / "sovits" / "demo_data"
 
 
-def phrases(seconds: float) -> Iterator[Audio]:
-    """The phrase at levels between its own and 6 dB below, exactly ``seconds`` in sum."""
+#: With pauses, one comes after every so many phrases, the first one after the first phrase.
+_PHRASES_BETWEEN = 5
+
+
+def phrases(seconds: float, *, pauses: bool = False) -> Iterator[Audio]:
+    """The phrase at levels between its own and 6 dB below, exactly ``seconds`` in sum.
+
+    Args:
+        pauses: digital silence of 7 to 13 s in between, never twice of the same length, so that no two stretches of the
+            recording have their pauses at the same places.
+    """
     phrase = read(DEMO_DATA / "vocals.flac", mono=True)
-    left = round(seconds * phrase.sample_rate)
+    rate = phrase.sample_rate
+    left = round(seconds * rate)
     for turn in count():
+        piece = phrase.samples * np.float32(0.75 + 0.25 * math.cos(turn))
+        if pauses and turn % _PHRASES_BETWEEN == 0:
+            pause = 7 + 6 * (turn * (math.sqrt(5) - 1) / 2 % 1)
+            piece = np.pad(piece, ((0, 0), (0, round(pause * rate))))
         if left <= 0:
             return
-        piece = phrase.samples[:, :left] * np.float32(0.75 + 0.25 * math.cos(turn))
+        yield Audio(piece[:, :left], rate)
         left -= piece.shape[1]
-        yield Audio(piece, phrase.sample_rate)
 
 
-def recording(path: Path, seconds: float) -> int:
-    """Write a file of ``seconds`` and return its samples; memory holds one phrase."""
-    pieces = phrases(seconds)
+def recording(path: Path, seconds: float, *, pauses: bool = False) -> int:
+    """Write a file of :func:`phrases` and return its samples; memory holds one phrase."""
+    pieces = phrases(seconds, pauses=pauses)
     first = next(pieces)
     with writing(path, first.sample_rate, first.channels) as writer:
         for piece in chain([first], pieces):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from sovits.audio.audio import Audio, Samples
+from sovits.core.progress import Cancel
 from sovits.core.rng import SeededNoise
 from sovits.engines.svc import SvcEngine
 from sovits.options.pitch import PitchOptions
@@ -53,7 +54,7 @@ class SameContent:
     dim = 32
     net = None
 
-    def encode(self, samples: Samples) -> torch.Tensor:
+    def encode(self, samples: Samples, cancel: Cancel | None = None) -> torch.Tensor:
         """As :meth:`sovits.features.content.encoders.ContentEncoder.encode`."""
         return torch.ones(self.dim, max(1, len(samples) // 320))
 

@@ -16,13 +16,15 @@ value          variable                                   otherwise
 
 ``config.toml``, ``config.yaml`` or ``config.json`` in ``home`` may name ``models``, ``voices`` and
 ``svc_models``.
+
+What a library reads from the environment alone is settled here too: :func:`bound_kernel_cache`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +33,9 @@ from sovits.core.errors import OptionError
 _CONFIG_NAMES = ("config.toml", "config.yaml", "config.yml", "config.json")
 _CONFIG_KEYS = ("models", "voices", "svc_models")
 _SVC_MODELS = Path("models/so-vits-svc")
+_KERNEL_CACHE = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "DNNL_PRIMITIVE_CACHE_CAPACITY")
+#: A pass through the nets of a voice of official size takes about 160 kernels.
+_KERNELS = 256
 _MIRRORS = {"HF_ENDPOINT": "huggingface", "SOVITS_MODELSCOPE": "modelscope", "SOVITS_GITHUB": "github"}
 
 
@@ -59,7 +64,7 @@ class Settings:
         """Settle all values; no folder is made.
 
         Args:
-            environ: the environment; that of the process if not given.
+            environ: the environment; that of the process if not given, in which :func:`bound_kernel_cache` then works.
             platform: as ``sys.platform``.
 
         Raises:
@@ -67,6 +72,8 @@ class Settings:
                 http or https address.
         """
         values = os.environ if environ is None else environ
+        if environ is None:
+            bound_kernel_cache(os.environ)
         home = _path(values.get("SOVITS_HOME")) or default_home(values, platform)
         stored = _stored(home)
         return cls(
@@ -77,6 +84,17 @@ class Settings:
             _mirrors(values),
             _path(values.get("SOVITS_SVC_MODELS")) or stored.get("svc_models") or _SVC_MODELS,
         )
+
+
+def bound_kernel_cache(environ: MutableMapping[str, str]) -> None:
+    """Have oneDNN, which computes for torch on a CPU, keep fewer of the kernels it has made; a user's own number stays.
+
+    It makes its kernels anew for every length of sound, about 160 of them for a voice, and keeps the last 1024 unless
+    the environment says otherwise: hundreds of megabytes in a program that converts one recording after the other. It
+    looks when the first net runs in a process; later calls change nothing there.
+    """
+    if not any(name in environ for name in _KERNEL_CACHE):
+        environ[_KERNEL_CACHE[0]] = str(_KERNELS)
 
 
 def default_home(environ: Mapping[str, str], platform: str) -> Path:

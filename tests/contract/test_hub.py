@@ -417,13 +417,12 @@ def test_the_catalogue_that_comes_with_sovits() -> None:
     assert "contentvec" in caught.value.hint
 
 
-def test_what_nets_look_for_agrees_with_the_catalogue() -> None:
-    """A pulled file lies where it is looked for, and states the same size and hash."""
+def test_what_nets_look_for_is_in_the_catalogue() -> None:
+    """A pulled file lies where it is looked for first, and so does one that does as well."""
     for name, file in OFFICIAL.items():
-        entry = official().find(name)
-        assert entry.place in file.places
-        assert file.size in (None, entry.bytes)
-        assert file.sha256 in ("", entry.sha256)
+        assert file.places[0] == official().find(name).place
+        assert len(set(file.places)) == len(file.places)
+        assert all(official().find(other).place in file.places for other in file.equals)
 
 
 def test_ctrl_c_leaves_a_part_to_continue_and_no_file(tmp_path: Path, server: HubServer) -> None:

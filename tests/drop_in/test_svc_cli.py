@@ -138,7 +138,8 @@ def test_bad_input_says_what_to_do(official: Path, cli: Cli) -> None:
     assert "xyz" in refused("-wf", "xyz")
     assert "device" in refused("-d", "abacus")
     svc_folder.song(Path("raw/text.wav")).write_text("no sound")
-    assert "text.wav" in cli("svc", "infer", "-n", "text", "-d", "cpu").err
+    assert "text.wav" in cli("svc", "infer", "-n", "song", "text", "-d", "cpu").err
+    assert results() == []  # all recordings are looked at before the first one is converted
 
 
 def test_bad_diffusion_files_say_what_to_do(official: Path, cli: Cli) -> None:
@@ -300,6 +301,8 @@ def test_what_cannot_be_mixed(official: Path, cli: Cli) -> None:
         ((f"{G}=60", f"{small}=40", "-o", "x.pth"), 5, "small.pth"),
         ((f"{G}=60", "nowhere.pth=40", "-o", "x.pth"), 3, "nowhere.pth"),
         ((f"{G}=60", f"{CONFIG}=40", "-o", "x.pth"), 5, "config.json"),
+        ((f"{G}=60", f"{G}=40", "-o", "raw/song.wav"), 2, "no name for a so-vits-svc model"),
+        ((f"{G}=60", f"{G}=40", "-o", "x.safetensors"), 2, ".ckpt, .pt, .pth"),
     ):
         done = cli("svc", "mix", *arguments)
         assert done.code == code, done.err
@@ -327,6 +330,10 @@ def test_compress(official: Path, cli: Cli) -> None:
     done = cli("svc", "compress", "-c", CONFIG, "-i", fakes.gpt_sovits(Path("gpt.ckpt")))
     assert done.code == 5
     assert "GPT-SoVITS" in done.err
+    done = cli("svc", "compress", "-i", G)
+    assert done.code == 3
+    assert "no such file: configs/config.json" in done.err
+    assert "name it with -c; there is no configs" in done.err
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 
 from sovits.core.checkpoint import flatten, inspect, read
 from sovits.core.checkpoint.kinds import Kind
-from sovits.core.errors import CheckpointError
+from sovits.core.errors import CheckpointError, CorruptFileError
 from tests.security import forge
 
 RNG = np.random.default_rng(2)
@@ -57,6 +57,26 @@ def read_all(path: Path) -> bool:
 def test_the_honest_file_is_read(tmp_path, form):
     (tmp_path / "f").write_bytes(HONEST[form])
     assert read_all(tmp_path / "f")
+
+
+@pytest.mark.parametrize("form", ["zip", "headed"])
+def test_one_flipped_bit_in_the_numbers_is_seen(tmp_path, form):
+    data = bytearray(HONEST[form])
+    data[bytes(data).index(MATRIX.tobytes()) + 5] ^= 1
+    (tmp_path / "f").write_bytes(data)
+    with pytest.raises(CorruptFileError, match="damaged"):
+        read(tmp_path / "f").tensors["a"].copy()
+
+
+def test_a_file_without_check_sums_is_read(tmp_path):
+    torch = pytest.importorskip("torch", reason="the neural extra is not installed")
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"a": torch.from_numpy(MATRIX)}, tmp_path / "f")
+    finally:
+        torch.serialization.set_crc32_options(before)
+    np.testing.assert_array_equal(read(tmp_path / "f").tensors["a"], MATRIX)
 
 
 @pytest.mark.parametrize("form", HONEST)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from sovits.core.errors import OptionError
-from sovits.settings import Settings
+from sovits.settings import Settings, bound_kernel_cache
 
 
 def test_the_environment_decides(tmp_path: Path) -> None:
@@ -64,3 +65,24 @@ def test_mirrors_and_offline() -> None:
 def test_nothing_is_made(tmp_path: Path) -> None:
     settings = Settings.load({"SOVITS_HOME": str(tmp_path / "home")})
     assert not settings.home.exists()
+
+
+@pytest.mark.parametrize("name", ["ONEDNN_PRIMITIVE_CACHE_CAPACITY", "DNNL_PRIMITIVE_CACHE_CAPACITY"])
+def test_the_kernel_cache_is_bounded_unless_the_user_says_how(name: str) -> None:
+    environ: dict[str, str] = {}
+    bound_kernel_cache(environ)
+    assert environ == {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256"}
+    said = {name: "1024"}
+    bound_kernel_cache(said)
+    assert said == {name: "1024"}
+
+
+def test_the_environment_of_the_process_is_settled_and_one_that_is_given_is_only_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SOVITS_HOME", str(tmp_path))
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    Settings.load({})
+    assert "ONEDNN_PRIMITIVE_CACHE_CAPACITY" not in os.environ
+    Settings.load()
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "256"

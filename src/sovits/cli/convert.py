@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +13,7 @@ from sovits.cli.failures import printable
 from sovits.cli.flags import Given, takes_either
 from sovits.cli.session import Session
 from sovits.cli.voices import REFERENCE_HELP, VOICE_HELP, ReferenceCommand, chosen
-from sovits.core.device import Compute, choose
+from sovits.core.device import Compute, choose, usable_cores
 from sovits.core.errors import OptionError
 from sovits.options.convert import ConvertOptions
 from sovits.options.svc import SvcOptions
@@ -124,7 +123,7 @@ def _options(target: Voice, given: Given) -> ConvertOptions:
 
 def _shares(jobs: int, count: int, target: Voice, device: str, precision: str) -> tuple[Compute, int]:
     """Worker processes, and what each of them may use of the machine."""
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     if not engines.is_trained(target):
         workers = max(1, min(jobs or cores, count))
         return Compute(threads=max(1, cores // workers)), workers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import platform
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import typer
 
 from sovits.cli import failures
 from sovits.cli.session import Session, say, say_json
+from sovits.core.device import choose, usable_cores
 from sovits.core.errors import SovitsError
 from sovits.settings import Settings
 
@@ -109,7 +109,7 @@ def _system() -> Iterator[Finding]:
         "" if supported else "use Python 3.11, 3.12 or 3.13",
     )
     yield Finding("system", "platform", "ok", platform.platform())
-    yield Finding("system", "cores", "ok", str(os.cpu_count() or 1))
+    yield Finding("system", "cores", "ok", str(usable_cores()))
 
 
 def _packages() -> Iterator[Finding]:
@@ -141,14 +141,13 @@ def _importable(module: str) -> bool:
 
 
 def _device() -> Iterator[Finding]:
-    from sovits.core.device import choose
-
     try:
         compute = choose()
+        numbers = str(compute.dtype).removeprefix("torch.") if _importable("torch") else "float32"
     except Exception as error:  # a torch that is there but cannot load its libraries raises anything
         yield Finding("device", "device", "broken", str(error), 'pip install --force-reinstall "sovits[neural]"')
         return
-    yield Finding("device", "device", "ok", f"{compute.device}, {compute.precision}, {compute.threads} threads")
+    yield Finding("device", "device", "ok", f"{compute.device}, {numbers}, {compute.threads} threads")
 
 
 def _trackers(settings: Settings) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ _F0_EDGES = (2.0, 98.0)
 @app.command()
 def info(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(metavar="FILE...", help="audio or video files")],
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE", help="audio or video files")],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON: a list with one object per file")] = False,
 ) -> int:
     """Show format, sample rate, channels, length, loudness, peak and F0 range of audio files."""

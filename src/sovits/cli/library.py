@@ -39,7 +39,7 @@ def add_voice(
     context: typer.Context,
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH...", help="a model folder, its G_*.pth, an archive (zip, tar), or recordings"),
+        typer.Argument(metavar="PATH", help="a model folder, its G_*.pth, an archive (zip, tar), or recordings"),
     ],
     name: Annotated[str, typer.Option(help="name of the voice; that of the path if not given")] = "",
     licence: Annotated[str, typer.Option(help="licence of the model or the recordings")] = "",

@@ -61,21 +61,24 @@ def list_files(
             [{**dataclasses.asdict(file), "place": str(hub.place(file)), "here": hub.here(file)} for file in files]
         )
         return
-    width = max(len(file.name) for file in files)
+    width, wide = (max(map(len, texts)) for texts in zip(*((file.name, file.licence) for file in files), strict=True))
     for file in files:
         size = f"{file.bytes / 1e6:.0f} MB" if file.bytes else ""
         state = "here" if hub.here(file) else ""
-        say(f"{file.name:<{width}}  {size:>8}  {state:<4}  {file.licence or '':<12}  {file.needed_for}".rstrip())
+        say(f"{file.name:<{width}}  {size:>8}  {state:<4}  {file.licence:<{wide}}  {file.needed_for}".rstrip())
 
 
 @app.command("pull")
 def pull(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="names from: sovits models list")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="names from: sovits models list")],
     offline: Annotated[
         bool, typer.Option("--offline", help="fetch nothing, say which file goes where (also SOVITS_OFFLINE=1)")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="replace another file that lies in the same place")] = False,
+    into: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="a folder to fill instead of the models folder")
+    ] = None,
 ) -> int:
     """Fetch official files into the models folder, check them, and put them where they are looked for.
 
@@ -83,7 +86,7 @@ def pull(
     and recorded. Mirrors: HF_ENDPOINT, SOVITS_MODELSCOPE, SOVITS_GITHUB.
     """
     session: Session = context.obj
-    hub = _hub(session, offline)
+    hub = _hub(session, offline, into)
     for name in names:
         hub.catalog.find(name)
     failed: list[SovitsError] = []
@@ -112,8 +115,8 @@ def pull(
     return SOME_FAILED if failed else OK
 
 
-def _hub(session: Session, offline: bool = False) -> Hub:
+def _hub(session: Session, offline: bool = False, models: Path | None = None) -> Hub:
     from sovits.zoo.hub import Hub
 
     settings = session.settings
-    return Hub(settings.models, hubs=settings.hubs, offline=offline or settings.offline)
+    return Hub(models or settings.models, hubs=settings.hubs, offline=offline or settings.offline)

@@ -42,6 +42,7 @@ class OfficialCommand(typer.core.TyperCommand):
 @app.command("infer", cls=OfficialCommand)
 def infer(context: typer.Context) -> None:
     """Sing with a so-vits-svc model: recordings from raw/ into results/, all flags of 4.1."""
+    from sovits.audio.io import probe
     from sovits.cli.svc_flags import IDLE, parse
     from sovits.core.device import choose
     from sovits.pipelines import svc_files
@@ -56,10 +57,10 @@ def infer(context: typer.Context) -> None:
     _require_format(request.suffix)
     # What is cheap to check comes before the model is read.
     for name in request.names:
-        svc_files.recording(name)
+        probe(svc_files.recording(name))
     files = request.files
     models = svc_files.official_models(session.settings.models)
-    engine = svc_engine(files, models, choose(request.device), name=request.voice_name)
+    engine = svc_engine(files, models, choose(request.device, "float32"), name=request.voice_name)
     singer = Voice(engine.loaded.name)
     wanted = list(svc_files.items(request, engine.loaded.speakers))
     for item in wanted:
@@ -82,7 +83,7 @@ def _require_format(suffix: str) -> None:
 def mix(
     context: typer.Context,
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL=PERCENT...", help="two or more G_*.pth files and their percents")
+        list[str], typer.Argument(metavar="MODEL=PERCENT", help="two or more G_*.pth files and their percents")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="where the blend goes")],
     mode: Annotated[str, typer.Option(metavar="convex|linear", help=MODE_HELP)] = "convex",
@@ -93,7 +94,7 @@ def mix(
     session: Session = context.obj
     parts = [(Path(name), percent) for name, percent in shared(models)]
     _spare(output, [path for path, _ in parts])
-    with session.progress.stage("blending"), needing_torch("writing so-vits-svc files"):
+    with session.progress.stage("blending"):
         official.blend(parts, output, mode=mix_mode(mode))
     session.note(f"{len(parts)} models -> {printable(str(output))}")
 
@@ -114,14 +115,16 @@ def compress(
     """Make a model smaller for release: without what only training needs, on request in half precision."""
     from sovits.core.strict import read_mapping
     from sovits.export import official
-    from sovits.pipelines.svc_files import release_name
+    from sovits.pipelines.svc_files import release_name, required
 
     session: Session = context.obj
     target = output or release_name(model, half)
     _spare(target, [model, config])
+    required(model, "-i")
+    required(config, "-c")
     settings = read_mapping(config)
-    with session.progress.stage("compressing"), needing_torch("writing so-vits-svc files"):
-        official.compress(model, settings, target, half=half)
+    with session.progress.stage("compressing"), needing_torch("compressing models"):
+        official.compress(model, settings, target, half=half, source=str(config))
     session.note(f"{printable(str(model))} -> {printable(str(target))}")
 
 
@@ -188,7 +191,12 @@ def mix_mode(mode: str) -> Any:
 
 
 def _spare(output: Path, inputs: Sequence[Path]) -> None:
-    """Refuse an output that would overwrite an input."""
+    """Refuse an output that would overwrite an input, or whose name says that it is something else."""
+    from sovits.zoo.layout import WEIGHT_SUFFIXES
+
+    torch_suffixes = sorted(WEIGHT_SUFFIXES - {".safetensors"})
+    if output.suffix.lower() not in torch_suffixes:
+        raise OptionError(f"{output} is no name for a so-vits-svc model", hint=f"end it in {', '.join(torch_suffixes)}")
     for path in inputs:
         if output.resolve() == path.resolve():
             raise OptionError(f"the output would overwrite {path}", hint="choose another -o")

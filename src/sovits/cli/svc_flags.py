@@ -160,7 +160,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         program,
         description="Sing with a so-vits-svc model; every flag as in so-vits-svc 4.1.",
         epilog="Results: results/NAME_KEY_SPEAKER[_RATIO]_KIND_TRACKER.FORMAT. Official files are looked for in the "
-        "folder pretrain where there is one, else in the models folder.",
+        "folder pretrain where it holds one, else in the models folder.",
     )
     for flag in FLAGS:
         help_text = flag.help.replace("%", "%%")
@@ -176,6 +176,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         if flag.short == "-f0p":
             rest["choices"] = get_args(Method)
             rest["metavar"] = "NAME"
+            rest["help"] = f"{help_text}: {', '.join(get_args(Method))} [default: {flag.stated_default}]"
         made.add_argument(flag.short, flag.long, **rest)
     made.add_argument(*IDLE, dest="idle", nargs="?", const="", default=None, help=argparse.SUPPRESS)
     return made
@@ -249,5 +250,8 @@ def _number(text: str, name: str) -> float:
         value = float(text)
     except ValueError:
         raise OptionError(f"command line: {name}: give a number of semitones, got '{text}'") from None
-    SvcOptions.build({"transpose": value}, where="command line")
+    try:
+        SvcOptions.build({"transpose": value}, where="command line")
+    except OptionError as error:
+        raise OptionError(error.message.replace("transpose", name, 1), hint=error.hint) from error
     return value

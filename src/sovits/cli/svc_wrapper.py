@@ -80,7 +80,10 @@ def _convert(arguments: list[str], cancel: Cancel) -> None:
     files.check([files.Task(source, output)], keep=(found.model, found.config))
     probe(source)
     engine = svc_engine(
-        SvcFiles(found.model, found.config), svc_files.official_models(settings.models), choose(), name=name
+        SvcFiles(found.model, found.config),
+        svc_files.official_models(settings.models),
+        choose("auto", "float32"),
+        name=name,
     )
     convert_file(source, output, engine, Voice(name), SvcOptions(), cancel=cancel)
 

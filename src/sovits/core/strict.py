@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sovits.core.errors import OptionError, PathError
 
+#: Characters of a wrong value that a message shows.
+_LONGEST = 80
+
 
 class Strict(BaseModel):
     """Base of every configuration and option type: frozen, typed, and closed to unknown keys."""
@@ -51,8 +54,15 @@ def explain(error: ValidationError, known: list[str], where: str) -> str:
             close = difflib.get_close_matches(name, known, n=1)
             parts.append(f"unknown key '{name}'" + (f", did you mean '{close[0]}'?" if close else ""))
         else:
-            parts.append(f"{name}: {problem['msg']}, got {problem.get('input')!r}")
+            message = problem["msg"].removeprefix("Value error, ")
+            parts.append(f"{name}: {message}, got {_short(problem.get('input'))}")
     return (f"{where}: " if where else "") + "; ".join(parts)
+
+
+def _short(value: object) -> str:
+    """A value in a message, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

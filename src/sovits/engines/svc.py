@@ -15,6 +15,7 @@ from sovits.audio.audio import Audio, AudioSource, MemorySource, Samples, concat
 from sovits.audio.resample import StreamResampler
 from sovits.core.errors import AudioError
 from sovits.core.hashing import options_hash
+from sovits.core.heap import trim_heap
 from sovits.core.progress import SILENT, Cancel, Progress, Stage
 from sovits.core.rng import Noise
 from sovits.engines.svc_mix import Tracks, fixed_weights
@@ -99,7 +100,9 @@ class SvcEngine:
             def render(piece: Piece) -> tuple[Samples, int]:
                 cancel.check()
                 with self._watch.under(cancel):
-                    return renderer(piece)
+                    made = renderer(piece)
+                trim_heap()
+                return made
 
             def follow(sound: Samples) -> Pitch:
                 with self._watch.under(cancel):

@@ -112,6 +112,7 @@ def choose_sampler(voice: SvcVoice, options: SvcOptions) -> tuple[Sampler, int]:
     if name in ("dpm-solver", "dpm-solver++", "unipc") and steps // speedup < 2:
         raise OptionError(
             f"{steps} diffusion steps taken {speedup} at once leave too few for '{name}'",
-            hint=f"choose a speedup of at most {max(1, steps // 2)}",
+            hint=f"take at least {2 * speedup} steps (k_step, --k_step), or a speedup of at most {max(1, steps // 2)}"
+            " (infer.speedup in the config of the diffusion model)",
         )
     return SAMPLERS[name], speedup

@@ -16,6 +16,8 @@ _BLOCK = 64
 #: Draws that carry time in another dimension than the last.
 _TIME_AXIS = {"source noise": 1}
 HARMONICS = 9
+#: Frames before a window whose phases are still known: a minute and a half at 44.1 kHz and a hop of 512.
+_KEPT = 8192
 
 Turns = npt.NDArray[np.float64]
 
@@ -89,6 +91,12 @@ class Phases:
         """A window from frame ``first`` on was made with these F0 values [frames]."""
         steps = (f0.astype(np.float32)[:, None] * np.arange(1, HARMONICS + 1, dtype=np.float32) / self._rate) % 1
         sums = np.cumsum(steps.astype(np.float64) * self._hop, axis=0)
-        self._turns = np.concatenate([np.zeros((1, HARMONICS)), sums]) % 1 + self.at(first).astype(np.float64)
-        self._turns %= 1
-        self._first = first
+        turns = (np.concatenate([np.zeros((1, HARMONICS)), sums]) % 1 + self.at(first).astype(np.float64)) % 1
+        self._turns = np.concatenate([self._before(first), turns])
+        self._first = first - (len(self._turns) - len(turns))
+
+    def _before(self, first: int) -> Turns:
+        """What is known of the frames before ``first``: the window after one that was made in parts may need them."""
+        place = -1 if self._first is None else first - self._first
+        known = 0 <= place < len(self._turns)
+        return self._turns[max(0, place - _KEPT) : place] if known else self._turns[:0]

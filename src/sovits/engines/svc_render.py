@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from sovits.audio.audio import Samples
 from sovits.audio.levels import transfer_envelope
 from sovits.audio.resample import sinc_resample
-from sovits.core.errors import ResourceError
+from sovits.core.errors import ResourceError, VoiceError
+from sovits.core.memory import give_back_memory, ran_out_of_memory
 from sovits.core.progress import Cancel
 from sovits.core.rng import FloatArray, Noise
 from sovits.engines.svc_checks import check, choose_sampler
@@ -28,8 +31,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _CONTENT_RATE = 16000
-#: Shortest sound in seconds that is still halved when a GPU runs out of memory, and what the halves share.
-_LEAST, _SHARED = 1.0, 0.1
+#: Seconds: no half of a sound that memory does not suffice for may be shorter; to both sides of the middle, what is
+#: faded there and what a half hears beyond that.
+_LEAST, _SHARED, _HEARD = 1.0, 0.1, 0.5
+
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -61,42 +67,68 @@ class Renderer:
         self._noise, self._cancel = noise, cancel or Cancel()
         self._speaker = voice.speaker_id(options.speaker, compat=options.compat)
         self._segment: tuple[int, Noise, Phases] | None = None
+        self._too_long = math.inf  # seconds of the shortest piece that memory did not suffice for
         check(voice, options, self._speaker)
         self._sampler = None if options.diffusion == "off" else choose_sampler(voice, options)
 
     def __call__(self, piece: Piece) -> tuple[Samples, int]:
-        """Sound at the model's rate, and its frames. A GPU without memory gets the piece in halves."""
-        import torch
+        """Sound at the model's rate, and its frames.
 
+        What a device has too little memory for is done in halves, and so is everything that is as long afterwards.
+        """
         from sovits.features.pitch.neural import computing
 
-        try:
+        def render() -> tuple[Samples, int]:
             with computing(self._voice.compute):
                 return self._render(piece)
-        except torch.OutOfMemoryError as error:
-            if len(piece.samples) < 2 * _LEAST * piece.rate:
-                raise ResourceError(
-                    "the device has too little memory for this voice", hint="use --device cpu, or a smaller window"
-                ) from error
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+
+        seconds = len(piece.samples) / piece.rate
+        if seconds < self._too_long:
+            made = self._fitting(render, seconds)
+            if made is not None:
+                return made
+            self._too_long = seconds
         return self._halves(piece)
 
+    def _fitting(self, work: Callable[[], T], seconds: float) -> T | None:
+        """What ``work`` on so many seconds of sound gives; ``None`` if memory ran out, and then it is free again."""
+        try:
+            return work()
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out_of_memory(error):
+                raise
+            if seconds < 2 * _LEAST:
+                raise ResourceError(
+                    f"the device '{self._voice.compute.device}' has too little memory for this voice",
+                    hint="close other programs that use it, or choose another --device",
+                ) from error
+        give_back_memory()
+        return None
+
     def _halves(self, piece: Piece) -> tuple[Samples, int]:
-        """The two halves one after the other, faded into each other in the middle."""
+        """The two halves one after the other, each heard beyond the middle, faded into each other there."""
         hop, rate = self._voice.hop, self._voice.sample_rate
         sound = sinc_resample(piece.samples, piece.rate, rate)
-        half, shared = len(sound) // hop // 2, max(1, round(_SHARED * rate / hop))
-        end, offset, weights, pitch = half + shared, half - shared, piece.weights, piece.pitch
-        first, _ = self(
-            Piece(sound[: end * hop], rate, piece.segment, piece.frame, weights, pitch.cut(0, end) if pitch else None)
+        half, shared, heard = len(sound) // hop // 2, max(1, round(_SHARED * rate / hop)), round(_HEARD * rate / hop)
+        left, right = (half - shared) * hop, (half + shared) * hop
+        first, _ = self(self._part(piece, sound, 0, half + shared + heard))
+        second, _ = self(self._part(piece, sound, half - shared - heard, None))
+        second = second[heard * hop :]
+        rising = (np.arange(right - left, dtype=np.float32) + 0.5) / (right - left)
+        middle = first[left:right] * (1 - rising) + second[: right - left] * rising
+        return np.concatenate([first[:left], middle, second[right - left :]]), len(sound) // hop
+
+    def _part(self, piece: Piece, sound: Samples, start: int, stop: int | None) -> Piece:
+        """Frames ``start`` to ``stop`` of a piece whose sound was brought to the model's rate."""
+        hop, weights, pitch = self._voice.hop, piece.weights, piece.pitch
+        return Piece(
+            sound[start * hop : None if stop is None else stop * hop],
+            self._voice.sample_rate,
+            piece.segment,
+            piece.frame + start,
+            None if weights is None else lambda frames: weights(start + frames)[start:],
+            None if pitch is None else pitch.cut(start, stop),
         )
-        later = None if weights is None else lambda frames: weights(offset + frames)[offset:]
-        rest = pitch.cut(offset) if pitch else None
-        second, _ = self(Piece(sound[offset * hop :], rate, piece.segment, piece.frame + offset, later, rest))
-        rising = (np.arange(2 * shared * hop, dtype=np.float32) + 0.5) / (2 * shared * hop)
-        middle = first[offset * hop :] * (1 - rising) + second[: 2 * shared * hop] * rising
-        return np.concatenate([first[: offset * hop], middle, second[2 * shared * hop :]]), len(sound) // hop
 
     def _render(self, piece: Piece) -> tuple[Samples, int]:
         voice, options = self._voice, self._options
@@ -123,6 +155,11 @@ class Renderer:
             audio = enhance(vocoder, audio, voice.sample_rate, f0, voice.hop, noise, key=options.enhancer_key)
             if vocoder.mel.sample_rate != voice.sample_rate:
                 audio = sinc_resample(audio, vocoder.mel.sample_rate, voice.sample_rate)
+        if not np.isfinite(audio).all():
+            raise VoiceError(
+                f"the voice '{voice.name}' gives numbers that are not finite",
+                hint="its model is damaged, or was never trained well; with half precision try --precision float32",
+            )
         if options.loudness_envelope != 1:
             audio = transfer_envelope(sound, voice.sample_rate, audio, voice.sample_rate, options.loudness_envelope)
         if options.compat == "fixed" and len(audio) < len(sound):
@@ -162,12 +199,19 @@ class Renderer:
     def follow(self, sound: Samples) -> Pitch:
         """The pitch of a sound at the model's rate, before it is shifted."""
         self._cancel.check()
-        return Pitch(*self._pitch(sound, self._voice.sample_rate, self._voice.hop, self._options.compat))
+        hop, rate = self._voice.hop, self._voice.sample_rate
+        found = self._fitting(lambda: Pitch(*self._pitch(sound, rate, hop, self._options.compat)), len(sound) / rate)
+        if found is not None:
+            return found
+        half, heard = len(sound) // hop // 2, round(_HEARD * rate / hop)
+        first = self.follow(sound[: (half + heard) * hop]).cut(0, half)
+        rest = self.follow(sound[(half - heard) * hop :]).cut(heard)
+        return Pitch(np.concatenate([first.f0, rest.f0]), np.concatenate([first.voiced, rest.voiced]))
 
     def _units(self, sound: Samples, frames: int) -> FloatArray:
         """Content of a sound at the model's rate, float32 [width, frames]."""
         at_16k = sinc_resample(sound, self._voice.sample_rate, _CONTENT_RATE)
-        return stretch(self._voice.encoder.encode(at_16k).numpy(), frames, self._voice.unit_mode)
+        return stretch(self._voice.encoder.encode(at_16k, self._cancel).numpy(), frames, self._voice.unit_mode)
 
     def _mixed(self, units: FloatArray) -> FloatArray:
         """Content [width, frames] pulled to the trained speaker; not while speakers change over time."""

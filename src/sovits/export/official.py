@@ -1,21 +1,24 @@
 """Official so-vits-svc files from official files: compressed for release, or several models blended into one.
 
-Both work on the tensors alone, so they need no GPU; writing the official container needs torch (spec section 2).
+Both work on the tensors alone (spec section 2). torch is needed for the state of a fresh optimizer only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from sovits.core import checkpoint
-from sovits.core.atomic import replacing
-from sovits.core.checkpoint import Checkpoint, Kind
+from sovits.core.checkpoint import Kind
+from sovits.core.checkpoint.torchwriting import write_torch
 from sovits.core.errors import OptionError, WrongModelError
+from sovits.zoo.building import generator_config, open_kind, sizes_of
+
+if TYPE_CHECKING:
+    from sovits.nets.svc.config import SvcConfig
 
 MixMode = Literal["convex", "linear"]
 Array = npt.NDArray[Any]
@@ -27,43 +30,40 @@ RELEASE_RATE = 1e-4
 UPSTREAM_BLEND = "output.pth"
 
 
-def read_generator(path: Path) -> Checkpoint:
-    """An official generator file.
-
-    Raises:
-        WrongModelError: the file is something else.
-    """
-    found = checkpoint.read(path)
-    if found.kind is not Kind.SVC:
-        raise WrongModelError(
-            f"{path} is not a so-vits-svc generator but: {found.kind.label}", hint="give a G_*.pth file"
-        )
-    return found
-
-
-def compress(model: Path, config: Mapping[str, Any], output: Path, *, half: bool = False) -> None:
+def compress(
+    model: Path, config: Mapping[str, Any], output: Path, *, half: bool = False, source: str = "config.json"
+) -> None:
     """Write a release file: without ``enc_q``, optionally in half precision, with the state of a fresh optimizer.
 
     Args:
-        config: the parsed ``config.json``; the optimizer's settings are read from it.
+        config: the parsed ``config.json``, called ``source`` in messages; the optimizer's settings are read from it.
+
+    Raises:
+        WrongModelError: the file is something else, or the config belongs to another model.
     """
+    found = open_kind(model, Kind.SVC, config=config)
+    kept: dict[str, Any] = {name: found.tensors.entry(name) for name in found.tensors if TRAINING_ONLY not in name}
+    if half:
+        kept = {name: np.asarray(found.tensors[name], np.float16) for name in kept}
+    with sizes_of(source):
+        optimizer = _fresh_optimizer(generator_config(found, config, source), config.get("train") or {})
+    write_torch(output, {"model": kept, "iteration": 0, "optimizer": optimizer, "learning_rate": RELEASE_RATE})
+
+
+def _fresh_optimizer(sizes: SvcConfig, train: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of an optimizer that has not seen a step: its settings, and how many parameters it has."""
     import torch
 
-    from sovits.nets.svc.config import SvcConfig
     from sovits.nets.svc.synthesizer import Synthesizer
 
-    found = read_generator(model)
-    kept = {name: np.array(found.tensors[name]) for name in found.tensors if TRAINING_ONLY not in name}
-    if half:
-        kept = {name: value.astype(np.float16) for name, value in kept.items()}
-    train = config.get("train", {})
-    fresh = torch.optim.AdamW(
-        Synthesizer(SvcConfig.from_official(config, str(model))).parameters(),
+    with torch.device("meta"):
+        net = Synthesizer(sizes)
+    return torch.optim.AdamW(
+        net.parameters(),
         lr=float(train.get("learning_rate", RELEASE_RATE)),
         betas=tuple(train.get("betas", (0.8, 0.99))),
         eps=float(train.get("eps", 1e-9)),
-    )
-    save(output, kept, {"iteration": 0, "optimizer": fresh.state_dict(), "learning_rate": RELEASE_RATE})
+    ).state_dict()
 
 
 def shares(percents: Sequence[float], mode: MixMode) -> list[float]:
@@ -87,7 +87,7 @@ def blend(models: Sequence[tuple[Path, float]], output: Path, *, mode: MixMode =
     """
     if len(models) < 2:
         raise OptionError("a blend needs at least two models", hint="give two or more files with their percents")
-    found = [read_generator(path) for path, _ in models]
+    found = [open_kind(path, Kind.SVC) for path, _ in models]
     first = found[0]
     for other in found[1:]:
         differing = [
@@ -103,7 +103,7 @@ def blend(models: Sequence[tuple[Path, float]], output: Path, *, mode: MixMode =
     weights = shares([percent for _, percent in models], mode)
     mixed = {name: _weighted([item.tensors[name] for item in found], weights) for name in first.tensors}
     fields = {name: first.fields.get(name) for name in ("iteration", "optimizer", "learning_rate")}
-    save(output, mixed, fields)
+    write_torch(output, {"model": mixed, **fields})
 
 
 def _weighted(arrays: Sequence[Array], weights: Sequence[float]) -> Array:
@@ -111,25 +111,3 @@ def _weighted(arrays: Sequence[Array], weights: Sequence[float]) -> Array:
         np.asarray(array, np.float32) * np.float32(weight) for array, weight in zip(arrays, weights, strict=True)
     )
     return np.asarray(total, np.asarray(arrays[0]).dtype)
-
-
-def save(output: Path, tensors: Mapping[str, Array], fields: Mapping[str, Any]) -> None:
-    """Write an official file atomically: the tensors under ``model``, then the other fields."""
-    import torch
-
-    model = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in tensors.items()}
-    with replacing(output) as beside:
-        torch.save({"model": model, **_materialised(fields)}, beside)
-
-
-def _materialised(value: Any) -> Any:
-    """Lazy tensors of optimizer states become torch tensors; containers are walked."""
-    import torch
-
-    if isinstance(value, checkpoint.LazyTensor):
-        return torch.from_numpy(np.array(value.open()))
-    if isinstance(value, Mapping):
-        return {name: _materialised(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_materialised(item) for item in value]
-    return value

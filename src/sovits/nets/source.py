@@ -18,9 +18,9 @@ AMPLITUDE = 0.1
 VOICED_NOISE = 0.003
 
 
-def cumulative_phase(steps: Tensor) -> Tensor:
-    """Cumulative sum over dim 1 with a float64 accumulator and a float32 result, on every device."""
-    return steps.double().cumsum(1).float()
+def cumulative_phase(steps: Tensor, dim: int = 1) -> Tensor:
+    """Cumulative sum with a float64 accumulator and a float32 result, on every device."""
+    return steps.double().cumsum(dim).float()
 
 
 def sine_at_sample_rate(f0: Tensor, harmonics: int, sample_rate: int, initial_phase: Tensor) -> Tensor:
@@ -33,13 +33,17 @@ def sine_at_sample_rate(f0: Tensor, harmonics: int, sample_rate: int, initial_ph
     Returns:
         ``AMPLITUDE * sin``, float32 [B, samples, harmonics].
     """
-    orders = torch.arange(1, harmonics + 1, device=f0.device, dtype=f0.dtype)
-    turns = (f0 * orders / sample_rate) % 1
-    turns[:, 0] = turns[:, 0] + initial_phase
-    wrapped = cumulative_phase(turns) % 1
-    shift = torch.zeros_like(turns)
-    shift[:, 1:] = -(wrapped[:, 1:] < wrapped[:, :-1]).to(turns)
-    return torch.sin(cumulative_phase(turns + shift) * (2 * math.pi)) * AMPLITUDE
+    # Samples last: running sums over neighbours are several times faster than over every ninth number.
+    turns = f0.transpose(1, 2) * _orders(f0, harmonics)[:, None] / sample_rate % 1
+    turns[..., 0] += initial_phase
+    wrapped = cumulative_phase(turns, 2) % 1
+    turns[..., 1:] -= (wrapped[..., 1:] < wrapped[..., :-1]).to(turns)
+    phase = cumulative_phase(turns, 2).mul_(2 * math.pi)
+    return phase.sin_().mul_(AMPLITUDE).transpose(1, 2)
+
+
+def _orders(f0: Tensor, harmonics: int) -> Tensor:
+    return torch.arange(1, harmonics + 1, device=f0.device, dtype=f0.dtype)
 
 
 def sine_at_frame_rate(f0: Tensor, hop: int, harmonics: int, sample_rate: int, initial_phase: Tensor) -> Tensor:
@@ -51,11 +55,10 @@ def sine_at_frame_rate(f0: Tensor, hop: int, harmonics: int, sample_rate: int, i
     Returns:
         ``AMPLITUDE * sin``, float32 [B, frames * hop, harmonics].
     """
-    orders = torch.arange(1, harmonics + 1, device=f0.device, dtype=f0.dtype)
-    turns = ((f0 * orders / sample_rate) % 1).repeat_interleave(hop, dim=1)
-    turns[:, 0] = turns[:, 0] + initial_phase
-    phase = turns.double().cumsum(1) % 1
-    return (torch.sin(phase * (2 * math.pi)) * AMPLITUDE).float()
+    turns = (f0.transpose(1, 2) * _orders(f0, harmonics)[:, None] / sample_rate % 1).repeat_interleave(hop, dim=2)
+    turns[..., 0] += initial_phase
+    phase = turns.double().cumsum(2).remainder_(1).mul_(2 * math.pi)
+    return phase.sin_().mul_(AMPLITUDE).float().transpose(1, 2)
 
 
 def sine_for_export(f0: Tensor, hop: int, harmonics: int, sample_rate: int) -> Tensor:
@@ -67,8 +70,7 @@ def sine_for_export(f0: Tensor, hop: int, harmonics: int, sample_rate: int) -> T
     Returns:
         ``AMPLITUDE * sin``, float32 [1, frames * hop, harmonics].
     """
-    orders = torch.arange(1, harmonics + 1, device=f0.device, dtype=f0.dtype)
-    turns = (f0 * orders / sample_rate) % 1
+    turns = (f0 * _orders(f0, harmonics) / sample_rate) % 1
     upsampled = functional.interpolate(turns.transpose(1, 2), scale_factor=float(hop), mode="nearest").transpose(1, 2)
     summed = (cumulative_phase(turns) * hop).transpose(1, 2)
     wrapped = functional.interpolate(summed, scale_factor=float(hop), mode="linear", align_corners=True) % 1

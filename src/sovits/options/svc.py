@@ -79,10 +79,13 @@ class SvcOptions(ConvertOptions):
                 if ramp[0] != before or ramp[1] < ramp[0]:
                     raise ValueError(
                         f"the track of speaker '{speaker}' has a gap or an overlap: a ramp starts at {ramp[0]:g}, "
-                        f"the one before it ends at {before:g}"
+                        f"the one before it ends at {before:g}; let each ramp start where the one before it ends, "
+                        "the first at 0"
                     )
             if edges[-1] != 1.0:
-                raise ValueError(f"the track of speaker '{speaker}' ends at {edges[-1]:g}, not at 1")
+                raise ValueError(
+                    f"the track of speaker '{speaker}' ends at {edges[-1]:g}, not at 1; let its last ramp end there"
+                )
         return tracks
 
     @field_validator("speaker_mix")

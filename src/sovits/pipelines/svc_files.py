@@ -68,12 +68,12 @@ class Request:
         pulled = self.options.retrieval_ratio > 0
         cluster = self.cluster or (INDEX if indexed else CLUSTERS)
         return SvcFiles(
-            model=_required(self.model, "-m", generator),
-            config=_required(self.config, "-c", generator),
-            diffusion=_required(self.diffusion, "-dm", refined),
-            diffusion_config=_required(self.diffusion_config, "-dc", refined),
-            clusters=_required(cluster, "-cm", pulled and not indexed),
-            index=_required(cluster, "-cm", pulled and indexed),
+            model=required(self.model, "-m", generator),
+            config=required(self.config, "-c", generator),
+            diffusion=required(self.diffusion, "-dm", refined),
+            diffusion_config=required(self.diffusion_config, "-dc", refined),
+            clusters=required(cluster, "-cm", pulled and not indexed),
+            index=required(cluster, "-cm", pulled and indexed),
         )
 
 
@@ -97,11 +97,12 @@ def items(request: Request, speakers: Mapping[str, int]) -> Iterator[Item]:
     """
     options = request.options
     wanted: tuple[str | None, ...] = request.speakers or (first_speaker(speakers),)
-    tracks = read_tracks() if request.mix_tracks else None
-    # One speaker alone leaves nothing to blend.
-    if tracks is not None and len(tracks) > 1:
-        options = SvcOptions.build({**options.model_dump(), "speaker_tracks": tracks}, where="speaker tracks")
-        wanted = (BLEND,)
+    if request.mix_tracks:
+        file, tracks = read_tracks()
+        # One speaker alone leaves nothing to blend.
+        if len(tracks) > 1:
+            options = SvcOptions.build({**options.model_dump(), "speaker_tracks": tracks}, where=str(file))
+            wanted = (BLEND,)
     first, *_ = request.transposes
     keys = [*request.transposes, *[first] * len(request.names)]
     for name, semitones in zip(request.names, keys, strict=False):
@@ -146,7 +147,9 @@ def recording(name: str) -> Path:
             f"-n takes names in the folder {RAW}, got: {name}",
             hint="put the recording there, or use: sovits convert IN OUT --voice FOLDER",
         )
-    source = RAW / (path if path.suffix else path.with_name(f"{path.name}.wav"))
+    named, completed = RAW / path, RAW / path.with_name(f"{path.name}.wav")
+    # What looks like a suffix may be a dot in a title: `02.song` is `02.song.wav` where there is one.
+    source = named if path.suffix and (named.is_file() or not completed.is_file()) else completed
     if not source.is_file():
         held = sorted(item.name for item in RAW.glob("*")) if RAW.is_dir() else []
         raise PathError(
@@ -155,8 +158,8 @@ def recording(name: str) -> Path:
     return source
 
 
-def read_tracks() -> dict[str, Any]:
-    """The speaker tracks of the working folder: speaker id or name to ``[[start, end, from, to], ...]``.
+def read_tracks() -> tuple[Path, dict[str, Any]]:
+    """The speaker tracks of the working folder and their file: speaker id or name to ``[[start, end, from, to], ...]``.
 
     The Python file is read as text: what stands there has to be plain numbers, and nothing of it runs.
 
@@ -176,7 +179,7 @@ def read_tracks() -> dict[str, Any]:
         raise OptionError(
             f"{file} holds no table of speakers and their tracks", hint="speaker: [[start, end, from, to]]"
         )
-    return {str(speaker): track for speaker, track in table.items()}
+    return file, {str(speaker): track for speaker, track in table.items()}
 
 
 def _literal(file: Path) -> Any:
@@ -193,8 +196,12 @@ def _literal(file: Path) -> Any:
 
 
 def official_models(settings_models: Path) -> Path:
-    """Where official files are looked for: this folder if it has a ``pretrain``, else the models folder."""
-    return Path() if PRETRAIN.is_dir() else settings_models
+    """Where official files are looked for: this folder if its ``pretrain`` holds one, else the models folder."""
+    from sovits.zoo.weights import OFFICIAL
+
+    # Below a fresh copy of so-vits-svc lies a pretrain without weights.
+    places = (Path(place) for file in OFFICIAL.values() for place in file.places)
+    return Path() if any(PRETRAIN in place.parents and place.is_file() for place in places) else settings_models
 
 
 @dataclass(frozen=True)
@@ -229,7 +236,12 @@ def release_name(model: Path, half: bool) -> Path:
     return model.with_name(f"{model.stem}_release{'_half' if half else ''}.pth")
 
 
-def _required(path: Path, flag: str, wanted: bool) -> Path | None:
+def required(path: Path, flag: str, wanted: bool = True) -> Path | None:
+    """``path`` if it is wanted.
+
+    Raises:
+        PathError: there is no such file; says what there is, and which flag names another.
+    """
     if not wanted:
         return None
     if not path.is_file():

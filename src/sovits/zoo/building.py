@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 
 #: What released files may lack: the posterior encoder serves training only.
 RELEASED_WITHOUT = ("enc_q.",)
+#: Where the right file is found, for who gave a wrong one.
+_WHERE = {
+    Kind.SVC: "give the model of the voice, usually called G_<steps>.pth",
+    Kind.SVC_DIFFUSION: "give the diffusion model of the voice, usually called diffusion/model_<steps>.pt",
+    Kind.NSF_HIFIGAN: "put the right file there: sovits models pull nsf-hifigan --force",
+}
 
 
 def open_kind(path: Path, kind: Kind, *, config: Mapping[str, Any] | None = None) -> Checkpoint:
@@ -44,8 +50,7 @@ def open_kind(path: Path, kind: Kind, *, config: Mapping[str, Any] | None = None
     if found.kind is not kind:
         known = f"{found.kind.label} {found.version}".strip()
         raise WrongModelError(
-            f"{path} is no {kind.label}; it is: {known}",
-            hint=f"that is for: {found.kind.purpose}; give a file that {kind.purpose}",
+            f"{path} is no {kind.label}; it is: {known} ({found.kind.purpose})", hint=_WHERE.get(kind, "")
         )
     return found
 
@@ -106,7 +111,7 @@ def load_generator(
     from sovits.nets.svc.synthesizer import Synthesizer
 
     found = open_kind(path, Kind.SVC, config=config)
-    with _sizes_of(source):
+    with sizes_of(source):
         sizes = generator_config(found, config, source)
         net = assemble(lambda: Synthesizer(sizes), found, optional_groups=RELEASED_WITHOUT)
     del net.enc_q
@@ -115,11 +120,11 @@ def load_generator(
 
 
 @contextlib.contextmanager
-def _sizes_of(source: str) -> Iterator[None]:
+def sizes_of(source: str) -> Iterator[None]:
     """A config whose values are missing or of a wrong type is named."""
     try:
         yield
-    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise WrongModelError(
             f"{source}: a value is missing or of the wrong type: {error!r}",
             hint="give the config that was written when this model was trained",
@@ -148,8 +153,10 @@ def generator_config(found: Checkpoint, config: Mapping[str, Any], source: str) 
         ("use_automatic_f0_prediction", bool(sizes.use_automatic_f0_prediction), facts.get("automatic_f0")),
     ):
         if held is not None and stated != held:
+            given = isinstance(model, Mapping) and name in model
+            said = f"is {stated} in the config" if given else f"is not in the config, which stands for {stated},"
             raise WrongModelError(
-                f"{source} does not belong to {found.path}: {name} is {stated} in the config and {held} in the model",
+                f"{source} does not belong to {found.path}: {name} {said} and {held} in the model",
                 hint=_advice(name, facts),
             )
     return sizes
@@ -195,7 +202,7 @@ def load_diffusion(
     from sovits.nets.diffusion.unit2mel import Unit2Mel
 
     found = open_kind(path, Kind.SVC_DIFFUSION, config=config)
-    with _sizes_of(source):
+    with sizes_of(source):
         sizes = DiffusionConfig.from_official(config, source, bins=int(found.facts.get("mel_bands") or 128))
     for name, stated, held in (
         ("data.encoder_out_channels", sizes.units, found.facts.get("content_width")),

@@ -174,6 +174,14 @@ class Catalog:
                     found += [address for address in other.addresses(hubs) if address not in found]
         return found
 
+    def by_hand(self, file: CatalogFile, place: object, hubs: Mapping[str, tuple[str, ...]] = HUBS) -> str:
+        """What a person does to get a file to ``place``."""
+        addresses = self.addresses(file, hubs)
+        steps = f"fetch {addresses[0]}" if addresses else f"look for {file.file_name} at {file.page}"
+        if file.member:
+            steps += f", take '{file.member}' out of it"
+        return f"{steps} and put it at {place}"
+
 
 def load(text: str) -> Catalog:
     """A catalogue from the text of a CSV file with the columns of ``catalog.csv``."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import sys
 import time
 import zipfile
 import zlib
@@ -23,6 +22,7 @@ from typing import Any
 from sovits.core.atomic import output_error, replacing
 from sovits.core.errors import CorruptFileError, MissingWeightsError, OptionError, OutputError, SovitsError
 from sovits.core.hashing import file_hash
+from sovits.core.locks import try_lock
 from sovits.core.progress import SILENT, Cancel, Progress
 from sovits.zoo.catalog import HUBS, Catalog, CatalogFile, official
 from sovits.zoo.downloads import Patience, download
@@ -151,11 +151,7 @@ class Hub:
 
     def _by_hand(self, file: CatalogFile) -> str:
         """Which file goes where, exactly."""
-        addresses = self.catalog.addresses(file, self._hubs)
-        steps = f"fetch {addresses[0]}" if addresses else f"look for {file.file_name} at {file.page}"
-        if file.member:
-            steps += f", take '{file.member}' out of it"
-        return f"{steps} and put it at {self.place(file)}"
+        return self.catalog.by_hand(file, self.place(file), self._hubs)
 
     def _found(self, file: CatalogFile, progress: Progress) -> Pulled | None:
         """The file if it is there and right.
@@ -273,28 +269,12 @@ class Hub:
         folder = self._models / _LOCKS
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{name}.lock").open("a+b") as handle:
-            if not _try_lock(handle):
+            if not try_lock(handle.fileno()):
                 with progress.stage(f"waiting for another process that fetches {name}"):
-                    while not _try_lock(handle):
+                    while not try_lock(handle.fileno()):
                         cancel.check()
                         time.sleep(0.05)
             yield
-
-
-def _try_lock(handle: Any) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            handle.seek(0)
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
 
 
 def _extract(archive: Path, file: CatalogFile, part: Path, address: str, cancel: Cancel) -> None:

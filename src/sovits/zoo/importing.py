@@ -19,7 +19,7 @@ from sovits.core import checkpoint
 from sovits.core.atomic import output_error
 from sovits.core.errors import OptionError, PathError, SovitsError, VoiceError
 from sovits.core.progress import SILENT, Cancel, Progress
-from sovits.zoo import cards, layout
+from sovits.zoo import cards, layout, workshop
 from sovits.zoo.archives import is_archive, unpack
 from sovits.zoo.cards import Card, CardFile, Consent
 from sovits.zoo.layout import CLIP_SUFFIXES, WEIGHT_SUFFIXES
@@ -106,26 +106,34 @@ def add(
 @contextlib.contextmanager
 def _building(voices_folder: Path, target: Path) -> Iterator[Path]:
     """A hidden folder that becomes ``target``; on any failure it goes away and ``target`` stays as it was."""
-    folder = voices_folder / f".adding-{secrets.token_hex(6)}"
-    aside = voices_folder / f".replaced-{secrets.token_hex(6)}"
+    folder, aside = workshop.beside(voices_folder), workshop.aside(target)
+    workshop.tidy(voices_folder)
     try:
-        folder.mkdir(parents=True)
-        yield folder
-        if target.exists():
-            target.rename(aside)
-        try:
-            folder.rename(target)
-        except OSError:
-            if aside.exists():
-                aside.rename(target)
-            raise
+        voices_folder.mkdir(parents=True, exist_ok=True)
+        with workshop.working_in(voices_folder):
+            try:
+                folder.mkdir()
+                yield folder
+                _exchange(folder, target, aside)
+            finally:
+                workshop.discard(folder)
+                if target.exists():
+                    workshop.discard(aside)
     except SovitsError:
         raise
     except OSError as error:
         raise output_error(target, error) from error
-    finally:
-        for left in (folder, aside):
-            shutil.rmtree(left, ignore_errors=True)
+
+
+def _exchange(folder: Path, target: Path, aside: Path) -> None:
+    if target.exists():
+        target.rename(aside)
+    try:
+        folder.rename(target)
+    except OSError:
+        if aside.exists():
+            aside.rename(target)
+        raise
 
 
 @contextlib.contextmanager
@@ -134,6 +142,7 @@ def _source(
 ) -> Iterator[tuple[Path | None, Shown]]:
     """Where the model lies, and how its files are called in messages; ``None`` where there are recordings only."""
     if len(paths) > 1:
+        _require_clips_alone(paths)
         yield None, str
         return
     path = paths[0]
@@ -148,22 +157,30 @@ def _source(
 
         yield unpacked, shown
         shutil.rmtree(unpacked)
-    elif (path.is_dir() and not _has_model(path) and clips_of(path)) or (
-        path.is_file() and path.suffix.lower() in CLIP_SUFFIXES
-    ):
+    elif _has_clips_alone(path):
         yield None, str
     else:
         yield path, str
 
 
+def _require_clips_alone(paths: Sequence[Path]) -> None:
+    """Several paths can only be recordings: a model among them would be passed over.
+
+    Raises:
+        VoiceError: a folder of another kind; other files are refused when they are copied.
+    """
+    for path in paths:
+        if path.is_dir() and not _has_clips_alone(path):
+            raise VoiceError(
+                f"{path} is no folder of recordings, and it was given together with other paths",
+                hint="add a model alone: sovits voices add FOLDER",
+            )
+
+
 def _has_clips_alone(path: Path) -> bool:
     if path.is_dir():
-        return not _has_model(path) and bool(clips_of(path))
+        return not layout.has_weights(path) and bool(clips_of(path))
     return path.suffix.lower() in CLIP_SUFFIXES
-
-
-def _has_model(folder: Path) -> bool:
-    return any(file.suffix.lower() in WEIGHT_SUFFIXES for file in folder.rglob("*"))
 
 
 def _default_name(path: Path) -> str:

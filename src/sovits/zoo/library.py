@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import unicodedata
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from sovits.core.atomic import output_error
 from sovits.core.errors import OptionError, SovitsError, VoiceError
+from sovits.zoo import workshop
 from sovits.zoo.cards import CARD_NAME, Card, CardFile, has_licence, read_card
 from sovits.zoo.voice import folders_in
 
@@ -77,7 +77,11 @@ def existing(name: str, voices_folder: Path) -> Path:
 
 
 def listing(voices_folder: Path, *, licence: str = "") -> list[Listed]:
-    """All voices by name; with ``licence``, those whose stated licence contains it ("unstated": those without one)."""
+    """All voices by name; with ``licence``, those whose stated licence contains it ("unstated": those without one).
+
+    What a killed process left of a voice is taken away on the way.
+    """
+    workshop.tidy(voices_folder)
     rows = [_listed(folder) for folder in folders_in(voices_folder)]
     return [row for row in rows if not licence or has_licence(row.card, licence)]
 
@@ -121,9 +125,10 @@ def remove(name: str, voices_folder: Path) -> Path:
             folder.unlink()
             return folder
         # Out of sight at once, then file by file; rmtree does not follow links inside.
-        hidden = folder.with_name(f".removed-{secrets.token_hex(6)}")
-        folder.rename(hidden)
-        shutil.rmtree(hidden)
+        hidden = workshop.aside(folder, deleted=True)
+        with workshop.working_in(voices_folder):
+            folder.rename(hidden)
+            shutil.rmtree(hidden)
     except OSError as error:
         raise output_error(folder, error) from error
     return folder

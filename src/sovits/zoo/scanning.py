@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,8 @@ from sovits.core import checkpoint
 from sovits.core.checkpoint import Checkpoint, Kind
 from sovits.core.errors import CheckpointError, OptionError, PathError, VoiceError, WrongModelError
 from sovits.core.strict import read_mapping
-from sovits.zoo.layout import WEIGHT_SUFFIXES, ModelFiles
+from sovits.zoo.layout import INDEX_SUFFIXES, WEIGHT_SUFFIXES, ModelFiles, files_below
 
-_INDEX_SUFFIXES = frozenset({".pkl", ".index"})
 _SETTINGS = frozenset({".json", ".yaml", ".yml"})
 _FILES = 5000
 _LISTED = 10
@@ -95,14 +95,11 @@ def scan(path: Path, *, shown: Shown = str) -> Scan:
 
 
 def _files(folder: Path) -> list[Path]:
-    files: list[Path] = []
-    for item in sorted(folder.rglob("*")):
-        if item.is_file() and not any(part.startswith(".") for part in item.relative_to(folder).parts):
-            files.append(item)
-        if len(files) > _FILES:
-            raise VoiceError(
-                f"{folder} holds more than {_FILES} files", hint="give the folder of one model, or its G_*.pth"
-            )
+    files = list(islice(files_below(folder), _FILES + 1))
+    if len(files) > _FILES:
+        raise VoiceError(
+            f"{folder} holds more than {_FILES} files", hint="give the folder of one model, or its G_*.pth"
+        )
     return files
 
 
@@ -111,7 +108,7 @@ def _opened(files: Iterable[Path], chosen: Path | None, shown: Shown) -> tuple[d
     opened: dict[Path, Checkpoint] = {}
     left: dict[Path, str] = {}
     for file in files:
-        if file != chosen and file.suffix.lower() not in WEIGHT_SUFFIXES | _INDEX_SUFFIXES:
+        if file != chosen and file.suffix.lower() not in WEIGHT_SUFFIXES | INDEX_SUFFIXES:
             continue
         if chosen is not None and file != chosen and file.name.startswith(("G_", "D_")):
             left[file] = "another file was named"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from sovits.core import checkpoint
 from sovits.core.checkpoint import Kind
 from sovits.core.errors import CheckpointError, PathError, VoiceError
+from sovits.zoo.layout import INDEX_SUFFIXES, WEIGHT_SUFFIXES, files_below
 
-_WEIGHTS = frozenset({".pth", ".pt", ".ckpt", ".safetensors", ".pkl", ".index"})
 #: How deep below the folder files are looked for: ``logs/44k/diffusion/model_0.pt``.
 _DEPTH = 3
 _MOST = 200
@@ -72,12 +73,12 @@ class SvcFiles:
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    found = [
+    found = (
         path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in _WEIGHTS and path.is_file() and len(path.relative_to(folder).parts) <= _DEPTH
-    ]
-    return found[:_MOST]
+        for path in files_below(folder)
+        if path.suffix.lower() in WEIGHT_SUFFIXES | INDEX_SUFFIXES and len(path.relative_to(folder).parts) <= _DEPTH
+    )
+    return list(islice(found, _MOST))
 
 
 def _number(path: Path) -> int:

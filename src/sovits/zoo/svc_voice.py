@@ -208,9 +208,11 @@ class _Parts:
         self, model: Path, config: Mapping[str, Any], path: Path, compute: Compute, data: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         """Load the diffusion model; gives the ``data`` section that counts for the voice."""
+        from sovits.nets.serving import arrange
         from sovits.zoo.building import load_diffusion
 
         net = load_diffusion(model, config, compute, source=str(path))
+        arrange(net, compute)
         own, settings = config["data"], config.get("infer") or {}
         self.diffusion = DiffusionPart(net, settings.get("method"), int(settings.get("speedup") or 1))
         rate, hop = int(own.get("sampling_rate", 44100)), int(own.get("block_size", 512))

@@ -79,7 +79,13 @@ def content_encoder(name: str, *, models: Path | None = None, compute: Compute |
         from sovits.zoo.weights import locate
 
         weights = locate(file, models)
-    return factory(weights, compute or Compute())
+    compute = compute or Compute()
+    made = factory(weights, compute)
+    if made.net is not None:
+        from sovits.nets.serving import arrange
+
+        arrange(made.net, compute)
+    return made
 
 
 def pitch_predictor(
@@ -105,4 +111,12 @@ def pitch_predictor(
         from sovits.zoo.weights import locate
 
         weights = locate(name, models)
-    return Checked(factory(options, weights, compute or Compute()), options.method)
+    compute = compute or Compute()
+    made = factory(options, weights, compute)
+    net = getattr(made, "net", None)
+    if net is not None:
+        from sovits.nets.serving import arrange
+
+        # F0 is what the ear is most exact about: a bfloat16 has steps of several cents.
+        arrange(net, compute, exact=True)
+    return Checked(made, options.method)

@@ -92,7 +92,7 @@ def open_folder(folder: Path) -> Voice:
     clips = tuple(clips_of(folder))
     if (folder / CARD_NAME).is_file():
         return _of_card(folder, clips)
-    if any(path.suffix.lower() in layout.WEIGHT_SUFFIXES for path in folder.rglob("*")):
+    if layout.has_weights(folder):
         return _of_upstream(folder, clips)
     if not clips:
         raise VoiceError(
@@ -151,9 +151,5 @@ def folders_in(voices_folder: Path) -> list[Path]:
 
 
 def clips_of(folder: Path) -> list[Path]:
-    """The audio files of a folder and its sub-folders, sorted; hidden files are left out."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in CLIP_SUFFIXES and path.is_file() and not path.name.startswith(".")
-    )
+    """The audio files of a folder and its sub-folders, sorted; hidden ones are left out."""
+    return [path for path in layout.files_below(folder) if path.suffix.lower() in CLIP_SUFFIXES]

@@ -119,7 +119,7 @@ def rmvpe_predict(case: Case, lab: Lab) -> Outputs:
     for suffix, threshold in (("", rmvpe.THRESHOLD), ("_thr", float(case.outs["thr"][0]))):
         hz, out["max_salience"] = rmvpe.decode(salience, threshold)
         out[f"raw_f0{suffix}"] = where_sure(hz, case, f"raw_f0{suffix}")
-        again = rmvpe.RmvpePredictor(predictor._net, PitchOptions(threshold=threshold), COMPUTE)
+        again = rmvpe.RmvpePredictor(predictor.net, PitchOptions(threshold=threshold), COMPUTE)
         out[f"f0{suffix}"], out[f"uv{suffix}"] = again.svc_f0(case.ins["wav"], 44100, 512)
     return out
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from benchmarks import __main__ as program
-from benchmarks import pitch, report, scale, sound
-from benchmarks.memory import Usage
+from benchmarks import pitch, report, sound
 
 from sovits.audio.audio import concatenate
 from sovits.audio.io import probe, read
@@ -25,35 +22,19 @@ def test_recordings_have_the_stated_length_and_repeat_nothing_exactly(tmp_path):
     assert abs(gain - 1) > 0.05
 
 
+def test_pauses_lie_nowhere_alike(tmp_path):
+    path = tmp_path / "paused.flac"
+    assert sound.recording(path, 200.0, pauses=True) == 200 * 44100
+    silent = np.abs(read(path).samples[0]) == 0
+    edges = np.flatnonzero(np.diff(np.pad(silent, 1).astype(np.int8)))
+    lengths = [stop - start for start, stop in zip(edges[::2], edges[1::2], strict=True) if stop - start > 5 * 44100]
+    assert len(lengths) == 3
+    assert all(7 * 44100 <= length < 14 * 44100 for length in lengths)
+    assert len(set(lengths)) == 3
+
+
 def test_phrases_join_to_exactly_the_seconds_asked_for():
     assert concatenate(list(sound.phrases(0.25))).length == 11025
-
-
-def test_scale_bars_compare_the_last_run_with_the_first():
-    short = scale.Run(300.0, 100, 100, 0.9, 0.1, Usage(200, 250, 1, 9, 60.0, 50.0))
-    long = scale.Run(7200.0, 900, 900, 0.8, 0.1, Usage(250, 260, 1, 9, 600.0, 500.0))
-    assert [bar.met for bar in scale.bars([short, long])] == [True] * 5
-    assert "2 h over 5 min" in scale.bars([short, long])[3].name
-    assert len(scale.bars([short, long], memory=False)) == 3
-    worse = {
-        0: dataclasses.replace(long, converted=899),
-        1: dataclasses.replace(long, loudest=1.01),
-        2: dataclasses.replace(long, level=0.0),
-        3: dataclasses.replace(long, usage=dataclasses.replace(long.usage, peak=261)),
-        4: dataclasses.replace(long, usage=dataclasses.replace(long.usage, high_water=326)),
-    }
-    for index, run in worse.items():
-        assert [bar.met for bar in scale.bars([short, run])] == [place != index for place in range(5)]
-    assert long.real_time_factor == pytest.approx(1 / 12)
-
-
-@pytest.mark.slow
-def test_scale_through_the_real_command():
-    runs = scale.measure((2.0, 6.0))
-    assert [(run.samples, run.converted) for run in runs] == [(88200, 88200), (264600, 264600)]
-    assert all(50 << 20 < run.usage.peak < 1 << 30 for run in runs)
-    assert all(0.01 < run.level < run.loudest <= 1 for run in runs)
-    assert scale.table(runs).count("\n") == 3
 
 
 def test_a_stand_in_for_weights_gets_no_figures(tmp_path):
@@ -145,7 +126,3 @@ def test_unknown_names_are_refused(capsys):
 
 def test_every_benchmark_has_a_section():
     assert list(program.BENCHMARKS) == list(report.SECTIONS)
-
-
-def test_words():
-    assert [scale.words(seconds) for seconds in (7200, 300, 30, 90)] == ["2 h", "5 min", "30 s", "90 s"]

@@ -53,6 +53,23 @@ def test_a_process_alone():
     assert 0.5 < usage.seconds < 60
 
 
+def test_what_was_given_back_is_not_held_late():
+    looks = []
+    code = "import time; held = bytearray(b'x') * (100 << 20); time.sleep(0.3); del held; time.sleep(1.2)"
+    usage = memory.run([sys.executable, "-c", code], interval=0.02, look=lambda: looks.append(1))
+    assert usage.peak > 100 * _MIB > usage.late > _MIB
+    assert len(looks) == usage.looks
+
+
+def test_one_process_alone_and_one_that_is_gone():
+    held = bytearray(b"x") * (100 * _MIB)
+    assert len(held) < memory.held(os.getpid())
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as process:
+        process.wait()
+    with pytest.raises(ProcessLookupError, match="no process"):
+        memory.held(process.pid)
+
+
 def test_children_and_grandchildren_count():
     usage = memory.run(hold(2, 60), interval=0.02)
     assert usage.processes == 3

@@ -141,7 +141,6 @@ def test_flags_that_do_not_apply(cli: Cli, vowel: Path, target: Path) -> None:
         ("convert", "vowel.wav", "out.wav", "--voice", "tiny"),
         ("convert", "vowel.wav", "out.wav", "--voice", "model"),
         ("svc", "compress", "-i", "model/G_1000.pth", "-c", "model/config.json"),
-        ("svc", "mix", "model/G_1000.pth=1", "model/G_1000.pth=1", "-o", "out.pth"),
     ],
     ids=lambda arguments: " ".join(arguments[:2] + arguments[-1:]),
 )

@@ -128,7 +128,7 @@ def test_a_flag_that_is_none_is_accepted(arguments: tuple[str, ...]) -> None:
         (("-cr", "much"), "-cr"),
         (("-ks", "1.5"), "-ks"),
         (("-t", "high"), "-t"),
-        (("-t", "100"), "transpose"),
+        (("-t", "100"), r"^command line: -t \(trans\): "),
         (("-f0p", "magic"), "-f0p"),
         (("-ft", "2"), "-ft"),
         (("-s",), "-s"),
@@ -155,6 +155,7 @@ def test_help_tells_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         assert flag.short in text
         assert flag.long in text
     assert "-lge" not in text
+    assert "pitch tracker: crepe, pm, dio, harvest, rmvpe, fcpe [default: pm]" in " ".join(text.split())
 
 
 def test_switches_have_no_default_to_tell() -> None:

@@ -79,6 +79,15 @@ def test_a_missing_recording_lists_what_is_there() -> None:
     assert "a.wav" in caught.value.hint
 
 
+def test_a_dot_in_a_title_is_no_suffix(folder: Path) -> None:
+    (folder / "raw" / "02. song.wav").touch()
+    assert svc_files.recording("02. song") == Path("raw/02. song.wav")
+    (folder / "raw" / "02. song").touch()
+    assert svc_files.recording("02. song") == Path("raw/02. song")
+    with pytest.raises(PathError, match=r"no such recording: raw/03\. song "):
+        svc_files.recording("03. song")
+
+
 @pytest.mark.parametrize(
     ("file", "text"),
     [
@@ -116,13 +125,13 @@ def test_one_track_leaves_nothing_to_mix() -> None:
 )
 def test_tracks_that_cannot_be_used(file: str, text: str, words: str) -> None:
     Path(file).write_text(text)
-    with pytest.raises(OptionError, match=words):
+    with pytest.raises(OptionError, match=f"^{file}.*{words}"):
         list(items(Request(SvcOptions(), ("a",), mix_tracks=True), SPEAKERS))
 
 
 def test_a_python_file_of_tracks_never_runs() -> None:
     Path("spkmix.py").write_text(f"open('ran', 'w').close()\nspk_mix_map = {BOTH!r}\n")
-    svc_files.read_tracks()
+    assert svc_files.read_tracks()[0] == Path("spkmix.py")
     assert not Path("ran").exists()
 
 
@@ -194,8 +203,12 @@ def test_names_of_released_models() -> None:
 
 
 def test_official_files_of_the_folder_come_first(folder: Path) -> None:
+    """A fresh copy of so-vits-svc has a folder pretrain that holds none."""
     assert svc_files.official_models(Path("/models")) == Path("/models")
-    (folder / "pretrain").mkdir()
+    (folder / "pretrain" / "nsf_hifigan").mkdir(parents=True)
+    (folder / "pretrain" / "meta.py").touch()
+    assert svc_files.official_models(Path("/models")) == Path("/models")
+    (folder / "pretrain" / "nsf_hifigan" / "model").touch()
     assert svc_files.official_models(Path("/models")) == Path()
 
 

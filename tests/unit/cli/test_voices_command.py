@@ -96,6 +96,8 @@ def test_the_list_of_official_files(cli: Cli) -> None:
     assert rows["hubertsoft"]["bytes"] is None  # nobody publishes it, so none is stated
     assert rows["rmvpe"]["here"] is False
     assert cli("models", "list", "--for", "nonsense").code == 2
+    lines = cli("models", "list", "--for", "crepe").out.splitlines()
+    assert len({line.index(rows[line.split()[0]]["needed_for"]) for line in lines}) == 1  # the columns line up
 
 
 def test_pull(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,6 +116,8 @@ def test_pull(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         assert "unknown: nobody publishes a hash of this file; the one above is recorded" in err
         assert "licence unstated" in err
         assert "was here already" in cli("models", "pull", "enc").err
+        assert cli("models", "pull", "enc", "--into", "my models").out == "my models/pretrain/enc.pt\n"
+        assert (tmp_path / "my models/pretrain/enc.pt").read_bytes() == CONTENT
         code, out, err = cli("models", "pull", "nowhere", "enc")
         assert (code, out) == (9, f"{place / 'enc.pt'}\n")
         assert "sovits: no address is known for 'nowhere'" in err

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from sovits.core.device import choose
+from sovits.core.device import Compute, choose, has_fast_bfloat16, usable_cores
 from sovits.core.errors import OptionError, ResourceError
 
 
-def test_cpu_in_float32():
+def test_what_is_chosen():
     compute = choose("cpu")
-    assert (compute.device, compute.precision) == ("cpu", "float32")
+    assert (compute.device, compute.kind, compute.precision) == ("cpu", "cpu", "auto")
     assert compute.threads >= 1
     assert choose("cpu", "bfloat16", threads=3).threads == 3
 
@@ -21,9 +23,23 @@ def test_what_cannot_be(device, precision):
         choose(device, precision)
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not bind processes to cores")
+def test_threads_follow_the_cores_that_may_be_used():
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert (usable_cores(), choose("cpu").threads) == (1, 1)
+    finally:
+        os.sched_setaffinity(0, before)
+    assert usable_cores() == len(before)
+
+
 def test_dtype_and_absent_gpu():
     torch = pytest.importorskip("torch", reason="the neural extra is not installed")
     assert choose("cpu", "bfloat16").dtype is torch.bfloat16
+    assert choose("cpu").dtype is (torch.bfloat16 if has_fast_bfloat16() else torch.float32)
+    assert Compute("cuda:1", "auto").dtype is torch.float16
+    assert Compute("mps", "auto").dtype is torch.float32
     if not torch.cuda.is_available():
         assert choose("auto").device in ("cpu", "mps")
         with pytest.raises(ResourceError, match="not available"):

@@ -166,7 +166,7 @@ def test_no_weights_and_a_range_that_holds_nothing(tiny: crepe.CrepePredictor) -
         crepe.create(PitchOptions(method="crepe"), None, Compute())
     with pytest.raises(OptionError, match="hears"):
         crepe.CrepePredictor(
-            tiny._net,
+            tiny.net,
             PitchOptions(method="crepe", f0_min=20.0, f0_max=100.0).model_copy(
                 update={"f0_min": 3000.0, "f0_max": 3500.0}
             ),

@@ -14,11 +14,13 @@ from tests.parity.fill import fill_svc  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from sovits.core.device import Compute  # noqa: E402
+from sovits.core.device import Compute, has_fast_bfloat16  # noqa: E402
 from sovits.core.rng import SeededNoise  # noqa: E402
-from sovits.nets.serving import has_fast_bfloat16, serving, serving_type  # noqa: E402
+from sovits.nets.serving import arrange, serving, serving_type  # noqa: E402
 from sovits.nets.serving.convolution import DirectConv, make_conv  # noqa: E402
 from sovits.nets.serving.decoder import PlainDecoder, ServingDecoder, even  # noqa: E402
+from sovits.nets.serving.layers import pack_layers  # noqa: E402
+from sovits.nets.serving.onednn import has_onednn  # noqa: E402
 from sovits.nets.serving.toom import ToomConv, tile_of, transforms  # noqa: E402
 from sovits.nets.svc.config import SvcConfig  # noqa: E402
 from sovits.nets.svc.synthesizer import Synthesizer  # noqa: E402
@@ -193,7 +195,8 @@ def test_bfloat16_passes_the_gate() -> None:
 def test_the_type_follows_precision_and_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert serving_type(Compute()) == torch.float32
     for there, kind in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr("sovits.nets.serving.has_fast_bfloat16", lambda there=there: there)
+        for place in ("sovits.core.device", "sovits.nets.serving"):
+            monkeypatch.setattr(f"{place}.has_fast_bfloat16", lambda there=there: there)
         assert serving_type(Compute(precision="bfloat16")) == kind
         assert serving_type(Compute(precision="auto")) == kind
         assert serving_type(Compute(precision="float32")) == torch.float32
@@ -223,9 +226,60 @@ def test_convolutions(form: type[ToomConv] | type[DirectConv], size: int, dilati
 
 
 def test_the_plain_form_without_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sovits.nets.serving.convolution.has_onednn", lambda: False)
-    net = synthesizer(BASE)
+    for part in ("convolution", "toom", "layers"):
+        monkeypatch.setattr(f"sovits.nets.serving.{part}.has_onednn", lambda: False)
+    net = synthesizer(VARIANTS["wide"])
     assert_same(sing(serving(net, Compute()), 7), sing(net, 7))
+
+
+LAYERS = {
+    "linear": nn.Linear(160, 120),
+    "no bias": nn.Linear(160, 120, bias=False),
+    "one tap": nn.Conv1d(160, 120, 1),
+    "taps": nn.Conv1d(96, 64, 5, padding=2),
+    "stride": nn.Conv1d(96, 64, 3, stride=2),
+    "one tap, stride": nn.Conv1d(160, 120, 1, stride=3),
+    "dilation": nn.Conv1d(96, 64, 3, padding=4, dilation=4, bias=False),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+@torch.no_grad()
+def test_packed_layers(name: str, dtype: torch.dtype, error: float) -> None:
+    layer = LAYERS[name]
+    shape = (2, 50, layer.in_features) if isinstance(layer, nn.Linear) else (2, layer.in_channels, 50)
+    x = torch.from_numpy(np.random.default_rng(1).standard_normal(shape).astype(np.float32))
+    net = nn.Sequential(layer)
+    want = net(x)
+    pack_layers(net, dtype)
+    assert type(net[0]) is not type(layer) or not has_onednn()
+    got = net(x)
+    assert got.dtype == torch.float32 and got.shape == want.shape
+    np.testing.assert_allclose(got, want, atol=error * float(want.abs().max()))
+
+
+def test_small_and_grouped_layers_stay() -> None:
+    small, grouped = nn.Linear(8, 8), nn.Conv1d(256, 256, 9, groups=2)
+    net = nn.ModuleList([small, grouped])
+    pack_layers(net, torch.float32)
+    assert net[0] is small and net[1] is grouped
+
+
+@torch.no_grad()
+def test_arranged_image_net() -> None:
+    """Batch norm folded, channels last: the same numbers."""
+    random = torch.Generator().manual_seed(2)
+    norm = nn.BatchNorm2d(6)
+    for value in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+        assert value is not None
+        value.data = torch.rand(6, generator=random) + 0.5
+    net = nn.Sequential(nn.Conv2d(3, 6, 3, bias=False), norm, nn.ReLU(), nn.ConvTranspose2d(6, 4, 3, 2)).eval()
+    x = torch.randn(2, 3, 20, 12, generator=random)
+    want = net(x)
+    arrange(net, Compute(precision="bfloat16"), exact=True)
+    assert isinstance(net[1], nn.Identity)
+    np.testing.assert_allclose(net(x), want, atol=1e-5)
 
 
 @pytest.mark.parametrize(("tile", "taps"), [(4, 2), (4, 3), (4, 4), (6, 5), (6, 6)])
@@ -238,7 +292,7 @@ def test_transforms_are_exact(tile: int, taps: int) -> None:
 
 
 def test_the_form_follows_the_sizes() -> None:
-    for channels, size, kind in ((256, 3, ToomConv), (128, 3, DirectConv), (64, 7, ToomConv), (32, 11, DirectConv)):
+    for channels, size, kind in ((256, 3, ToomConv), (128, 3, DirectConv), (64, 11, ToomConv), (32, 11, DirectConv)):
         weight = torch.zeros(channels, channels, size)
         assert isinstance(make_conv(weight, torch.zeros(channels), 1, 0.1), kind)
         half = make_conv(weight.bfloat16(), torch.zeros(channels).bfloat16(), 1, 0.1)

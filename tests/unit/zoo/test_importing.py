@@ -173,6 +173,15 @@ def test_text_is_no_recording(tmp_path: Path, voices: Path) -> None:
     assert list(voices.iterdir()) == []
 
 
+def test_a_model_among_recordings_is_not_passed_over(tmp_path: Path, voices: Path) -> None:
+    clip = store(tmp_path / "a.wav", sounds.vowel(150.0, 0.3, 16000))
+    (tmp_path / "empty").mkdir()
+    for folder in (fakes.model(tmp_path / "logs"), tmp_path / "empty"):
+        with pytest.raises(VoiceError, match=f"{folder.name} is no folder of recordings"):
+            add([clip, folder], voices)
+    assert list(voices.iterdir()) == []
+
+
 def test_a_name_that_is_taken(tmp_path: Path, voices: Path) -> None:
     first = add([fakes.model(tmp_path / "one")], voices, name="ann")
     assert first.card is not None

@@ -24,6 +24,7 @@ from sovits.core.errors import (  # noqa: E402
     VoiceError,
     WrongModelError,
 )
+from sovits.core.progress import Cancel  # noqa: E402
 from sovits.core.rng import SeededNoise  # noqa: E402
 from sovits.engines.svc import SvcEngine  # noqa: E402
 from sovits.zoo.building import load_generator  # noqa: E402
@@ -43,7 +44,7 @@ class Wide(SameContent):
 
     dim = 256
 
-    def encode(self, samples: np.ndarray) -> torch.Tensor:
+    def encode(self, samples: np.ndarray, cancel: Cancel | None = None) -> torch.Tensor:
         return torch.ones(self.dim, max(1, len(samples) // 320))
 
 

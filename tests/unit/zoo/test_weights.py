@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sovits.core.errors import MissingWeightsError, OptionError
+from sovits.zoo.catalog import official
 from sovits.zoo.weights import OFFICIAL, find, locate
 
 
@@ -35,16 +36,45 @@ def test_a_folder_of_that_name_is_no_file(tmp_path: Path) -> None:
     assert find("rmvpe", tmp_path) is None
 
 
-def test_what_is_missing_and_where_it_goes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_what_is_missing_and_how_it_gets_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr("sovits.zoo.weights.find_spec", lambda name: None)
+    with pytest.raises(MissingWeightsError) as caught:
+        locate(name, tmp_path)
+    entry = OFFICIAL[name].entry
+    for part in (entry.file_name, str(entry.bytes or ""), entry.sha256, f"put it at {tmp_path / entry.place}"):
+        assert part in str(caught.value)
+    # The ONNX encoders have no address that could be fetched.
+    command = f"run: sovits models pull {name} --into {tmp_path}"
+    assert caught.value.hint.startswith(command) == bool(official().addresses(entry))
+
+
+def test_the_facts_are_those_of_the_catalogue(tmp_path: Path) -> None:
     with pytest.raises(MissingWeightsError) as caught:
         locate("rmvpe", tmp_path)
-    said = str(caught.value)
-    for part in (str(tmp_path / "pretrain" / "rmvpe.pt"), "368492925 bytes", OFFICIAL["rmvpe"].sha256, "yxlllc/RMVPE"):
-        assert part in said
+    address = "https://github.com/yxlllc/RMVPE/releases/download/230917/rmvpe.zip"
+    for part in ("rmvpe.pt (368492925 bytes, SHA-256 19dc1809", f"fetch {address}, take 'model.pt' out of it and put"):
+        assert part in str(caught.value)
+    assert "take 'rvc-rmvpe' instead: rmvpe.pt (181184272 bytes" in caught.value.hint
+
+
+def test_a_folder_with_a_space_can_be_pasted(tmp_path: Path) -> None:
+    with pytest.raises(MissingWeightsError, match=r"models pull hubertsoft --into '.*/my models'"):
+        locate("hubertsoft", tmp_path / "my models")
+
+
+def test_the_command_that_is_named_puts_it_there(tmp_path: Path) -> None:
+    """What the hint says is run, against a file that is in its place for once."""
+    from sovits.zoo.hub import Hub
+
+    put(tmp_path / OFFICIAL["hubertsoft"].entry.place)
+    assert Hub(tmp_path, offline=True).pull("hubertsoft").path == locate("hubertsoft", tmp_path)
 
 
 def test_without_a_models_folder_the_message_still_says_where() -> None:
-    with pytest.raises(MissingWeightsError, match=r"pretrain/rmvpe\.pt in the models folder"):
+    with pytest.raises(
+        MissingWeightsError, match=r"sovits models pull rmvpe; .*pretrain/rmvpe\.pt in the models folder"
+    ):
         locate("rmvpe", None)
 
 

@@ -38,7 +38,6 @@ def parse_onnx(data: bytes) -> dict[str, Any]:
     """Inputs and outputs as onnxruntime sees them; loading builds the graph, nothing is run."""
     import onnxruntime
 
-    onnxruntime.disable_telemetry_events()
     onnxruntime.set_default_logger_severity(4)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -56,6 +55,7 @@ def main(path: str, length: str, memory: str, seconds: str) -> None:
     """Parse and answer; every failure is an answer too."""
     os.putenv("OMP_NUM_THREADS", "1")  # read by the native libraries when they are loaded
     os.putenv("OPENBLAS_NUM_THREADS", "1")
+    os.putenv("ORT_DISABLE_TELEMETRY", "1")
     limit(int(memory), int(seconds))
     facts: dict[str, Any]
     try:

@@ -6,6 +6,7 @@ Nothing here allocates by a number found in a file before that number was checke
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,15 +92,24 @@ class Latin1:
 
 @dataclass
 class Storage:
-    """A run of numbers in the file. Legacy files name storages before their place is known; ``data`` is set then."""
+    """A run of numbers in the file. Legacy files name storages before their place is known; ``data`` is set then.
+
+    Attributes:
+        checksum: CRC-32 that the bytes must have, 0 for none (torch can be told to compute none, and writes 0 then).
+    """
 
     format: NumberFormat
     count: int
     data: memoryview | Latin1 | None
     where: str
+    checksum: int = 0
 
     def array(self) -> Array:
-        """All numbers as a flat read-only array of the stored type."""
+        """All numbers as a flat read-only array of the stored type.
+
+        Raises:
+            CorruptFileError: they are missing, cut off, or not those that were written.
+        """
         if self.data is None:
             raise CorruptFileError(f"{self.where}: the numbers of a tensor are missing", hint="download it again")
         if isinstance(self.data, Latin1):
@@ -109,6 +119,9 @@ class Storage:
                 raise CorruptFileError(f"{self.where}: broken bytes in an array") from error
         else:
             data = self.data
+        if self.checksum and zlib.crc32(data) != self.checksum:
+            raise CorruptFileError(f"{self.where}: the numbers of a tensor are damaged", hint="download it again")
+        self.checksum = 0  # once is enough
         if len(data) < self.count * self.format.bytes:
             raise CorruptFileError(f"{self.where} is truncated: a tensor needs more bytes than there are")
         return np.frombuffer(data, dtype=self.format.stored, count=self.count)

@@ -40,9 +40,11 @@ def read_torch_zip(mapped: MappedFile, archive: Zip, limits: Limits) -> Any:
                 raise CorruptFileError(
                     f"{mapped.name}: the numbers '{printable(name, 80)}' are missing", hint="download it again"
                 )
-            if not 0 <= count * form.bytes <= archive.members[name].size:
+            member = archive.members[name]
+            if not 0 <= count * form.bytes <= member.size:
                 raise CorruptFileError(f"{mapped.name}: the record '{name}' is shorter than its storage")
-            found = storages[key, form.name] = Storage(form, count, archive.read(name), mapped.name)
+            found = Storage(form, count, archive.read(name), mapped.name, member.unchecked)
+            storages[key, form.name] = found
         if found.count != count:
             raise CorruptFileError(f"{mapped.name}: the storage '{printable(key, 80)}' is given two sizes")
         return found

@@ -41,6 +41,11 @@ class Member:
     method: int
     checksum: int
 
+    @property
+    def unchecked(self) -> int:
+        """The CRC-32 that whoever uses the bytes has to check; 0 if unpacking has done so."""
+        return self.checksum if self.method == _STORED else 0
+
 
 class Zip:
     """The members of an archive by name, in directory order."""

@@ -6,7 +6,8 @@ that configs use for them are rows of :data:`sovits.zoo.tables.CONTENT`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +20,9 @@ from sovits.audio.audio import Samples
 from sovits.core import checkpoint
 from sovits.core.checkpoint import Checkpoint, Kind
 from sovits.core.device import Compute
-from sovits.core.errors import AudioError, WrongModelError
+from sovits.core.errors import AudioError, CancelledError, CorruptFileError, WrongModelError
+from sovits.core.progress import Cancel
+from sovits.core.telemetry import forbid_telemetry
 from sovits.features.content import configs, keys
 from sovits.features.content.hubert import Hubert, HubertConfig
 from sovits.features.content.whisper import SAMPLE_RATE, WINDOW_SECONDS, WhisperConfig, WhisperEncoder, mel_bank
@@ -31,6 +34,8 @@ HOP = 320
 SHORTEST = 400
 #: Sound that Whisper hears on both sides of a window, in seconds, where a piece is longer than one window.
 _CONTEXT = 2
+#: How often a run of onnxruntime asks whether it is still wanted, in seconds.
+_ASK = 0.1
 
 
 class ContentEncoder(Protocol):
@@ -44,11 +49,15 @@ class ContentEncoder(Protocol):
     def net(self) -> torch.nn.Module | None:
         """The net, for those who watch its layers; ``None`` where there is none in torch."""
 
-    def encode(self, samples: Samples) -> Tensor:
+    def encode(self, samples: Samples, cancel: Cancel | None = None) -> Tensor:
         """Encode mono float32 [time] at 16 kHz -> float32 [dim, frames] on the CPU, about 50 frames a second.
+
+        Args:
+            cancel: stops the work; a ``net`` whose layers are watched need not ask it.
 
         Raises:
             AudioError: not one dimension.
+            CancelledError: ``cancel`` was raised.
         """
 
 
@@ -76,7 +85,7 @@ class HubertUnits:
         self.dim = net.config.projection if project else net.config.width
         self._compute, self._layer, self._project, self._padding = compute, layer, project, padding
 
-    def encode(self, samples: Samples) -> Tensor:
+    def encode(self, samples: Samples, cancel: Cancel | None = None) -> Tensor:
         """As :meth:`ContentEncoder.encode`."""
         sound = torch.from_numpy(_checked(samples))[None].to(self._compute.device)
         with computing(self._compute):
@@ -95,7 +104,7 @@ class WhisperUnits:
         self._bank = mel_bank(net.config.mels).to(compute.device)
         self._compute = compute
 
-    def encode(self, samples: Samples) -> Tensor:
+    def encode(self, samples: Samples, cancel: Cancel | None = None) -> Tensor:
         """As :meth:`ContentEncoder.encode`."""
         sound = torch.from_numpy(_checked(samples)).to(self._compute.device)
         with computing(self._compute):
@@ -118,32 +127,78 @@ class WhisperUnits:
 
 
 class OnnxUnits:
-    """Any encoder from an .onnx file: input 0 float [1, 1, samples], output 0 [1, frames, dim]."""
+    """Any encoder from an .onnx file: input 0 float [1, 1, samples], output 0 [1, frames, dim].
+
+    Raises:
+        CheckpointError: the file is damaged, refers outside itself, or holds another kind of net.
+    """
 
     net = None
 
     def __init__(self, path: Path, compute: Compute, dim: int) -> None:
+        forbid_telemetry()
         import onnxruntime
 
-        checkpoint.read(path)  # refuses files that are damaged or refer outside themselves before the runtime sees them
+        # Files that are damaged or refer outside themselves are refused before the runtime sees them.
+        _open(path, Kind.ONNX)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = compute.threads
+        settings.log_severity_level = 4  # what is wrong with a file is said by our own error
         wanted = ["CUDAExecutionProvider"] if compute.device.startswith("cuda") else []
         known = onnxruntime.get_available_providers()
         providers = [name for name in (*wanted, "CPUExecutionProvider") if name in known]
-        self._session = onnxruntime.InferenceSession(str(path), settings, providers=providers)
-        self._input = self._session.get_inputs()[0].name
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), settings, providers=providers)
+        except Exception as error:  # the runtime has a class for each of its states, and no common one
+            raise CorruptFileError(
+                f"{path} was refused by onnxruntime: {str(error)[:300]}", hint="get the file again"
+            ) from error
         self._path, self.dim = path, dim
+        heard, given = self._session.get_inputs()[:1], self._session.get_outputs()[0]
+        if [(len(port.shape), port.type) for port in heard] != [(3, "tensor(float)")]:
+            ports = ", ".join(f"{port.type} of shape {port.shape}" for port in heard) or "nothing"
+            raise self._wrong(f"takes {ports}, expected float [1, 1, samples]")
+        self._input = heard[0].name
+        self._check(given.shape)
 
-    def encode(self, samples: Samples) -> Tensor:
+    def encode(self, samples: Samples, cancel: Cancel | None = None) -> Tensor:
         """As :meth:`ContentEncoder.encode`."""
-        found = np.asarray(self._session.run(None, {self._input: _checked(samples)[None, None]})[0], np.float32)
-        if found.ndim != 3 or found.shape[0] != 1 or found.shape[2] != self.dim:
-            raise WrongModelError(
-                f"{self._path} gives features of shape {list(found.shape)}, expected [1, frames, {self.dim}]",
-                hint="give the .onnx file of this encoder",
-            )
+        sound = _checked(samples)
+        try:
+            found = np.asarray(self._run(sound[None, None], cancel or Cancel()), np.float32)
+        except (CancelledError, MemoryError):
+            raise
+        except Exception as error:
+            raise self._wrong(f"cannot encode {len(sound)} samples: {str(error)[:300]}") from error
+        self._check(found.shape)
         return torch.from_numpy(found[0].T.copy())
+
+    def _run(self, sound: Samples, cancel: Cancel) -> Any:
+        """Output 0. The runtime stops between two nodes when it is told to, so it works in a thread of its own."""
+        import onnxruntime
+
+        cancel.check()
+        settings = onnxruntime.RunOptions()
+        with ThreadPoolExecutor(1) as pool:
+            work = pool.submit(self._session.run, None, {self._input: sound}, settings)
+            try:
+                while not wait([work], _ASK).done:
+                    cancel.check()
+            except BaseException:
+                settings.terminate = True
+                raise
+        return work.result()[0]
+
+    def _check(self, shape: Sequence[Any]) -> None:
+        """Whether features of this shape are those of the encoder; sizes that a graph leaves open are no numbers."""
+        fits = len(shape) == 3 and all(
+            not isinstance(size, int) or size == wanted for size, wanted in ((shape[0], 1), (shape[2], self.dim))
+        )
+        if not fits:
+            raise self._wrong(f"gives features of shape {list(shape)}, expected [1, frames, {self.dim}]")
+
+    def _wrong(self, what: str) -> WrongModelError:
+        return WrongModelError(f"{self._path} {what}", hint="give the .onnx file of this encoder")
 
 
 # -- factories: official file -> encoder

@@ -248,7 +248,7 @@ class CrepePredictor:
     """CREPE behind the tracker protocol."""
 
     def __init__(self, net: Crepe, options: PitchOptions, compute: Compute, decoder: Decoder = "viterbi") -> None:
-        self._net = net.to(compute.device)
+        self.net = net.to(compute.device)
         if compute.device == "cpu":
             net.prepare_for_cpu()
         self._allowed = neural.inside(CENTS, options)
@@ -264,7 +264,7 @@ class CrepePredictor:
                 batch = torch.from_numpy(frames[first : first + _BATCH]).to(self._compute.device)
                 batch = batch - batch.mean(dim=1, keepdim=True)
                 batch = batch / batch.std(dim=1, keepdim=True).clamp(min=1e-8)
-                result[first : first + _BATCH] = self._net(batch).float().cpu().numpy()
+                result[first : first + _BATCH] = self.net(batch).float().cpu().numpy()
         return result
 
     def raw(self, samples: Samples, centres: npt.NDArray[np.int64]) -> tuple[Hz, Track, Track]:

@@ -266,7 +266,7 @@ class FcpePredictor:
 
     def __init__(self, net: Fcpe, options: PitchOptions, compute: Compute) -> None:
         self.cents = net.cent_table.double().cpu().numpy()
-        self._net = net.to(compute.device)
+        self.net = net.to(compute.device)
         self._allowed = neural.inside(self.cents, options)
         self._threshold = THRESHOLD if options.threshold is None else options.threshold
         self._compute = compute
@@ -279,7 +279,7 @@ class FcpePredictor:
     def salience(self, log_mel: Tensor) -> Salience:
         """Salience float32 [frames, bins] of a log-mel spectrogram [1, frames, 128], in one shot."""
         with neural.computing(self._compute):
-            found: Salience = self._net(log_mel)[0].cpu().numpy()
+            found: Salience = self.net(log_mel)[0].cpu().numpy()
         return found
 
     def pieces(self, samples: Samples, *, repeat_last: bool = False) -> Iterator[Salience]:

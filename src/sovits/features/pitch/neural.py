@@ -78,12 +78,18 @@ def inside(cents: Cents, options: PitchOptions) -> npt.NDArray[np.bool_]:
 
 @contextlib.contextmanager
 def computing(compute: Compute) -> Iterator[None]:
-    """Inference with the threads and the number format of ``compute``; parameters stay float32."""
-    kind = compute.device.partition(":")[0]
-    if kind == "cpu" and torch.get_num_threads() != compute.threads:
+    """Inference with the threads of ``compute``, on a GPU in its number format; parameters stay float32.
+
+    On a CPU the nets that were arranged for it (``nets.serving``) know their number format themselves.
+    """
+    on_cpu = compute.kind == "cpu"
+    if on_cpu and torch.get_num_threads() != compute.threads:
         torch.set_num_threads(compute.threads)
-    mixed = compute.dtype != torch.float32
-    with torch.inference_mode(), torch.autocast(kind, compute.dtype) if mixed else contextlib.nullcontext():
+    if compute.kind == "cuda" and not torch.backends.cudnn.deterministic:
+        # Same seed, same bytes: some ways to compute a transposed convolution add up in any order.
+        torch.backends.cudnn.deterministic = True
+    mixed = not on_cpu and compute.dtype != torch.float32
+    with torch.inference_mode(), torch.autocast(compute.kind, compute.dtype) if mixed else contextlib.nullcontext():
         yield
 
 

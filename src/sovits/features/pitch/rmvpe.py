@@ -206,7 +206,7 @@ class RmvpePredictor:
     """RMVPE behind the tracker protocol."""
 
     def __init__(self, net: Rmvpe, options: PitchOptions, compute: Compute) -> None:
-        self._net = net.to(compute.device)
+        self.net = net.to(compute.device)
         self._allowed = neural.inside(CENTS, options)
         self._threshold = THRESHOLD if options.threshold is None else options.threshold
         self._compute = compute
@@ -224,7 +224,7 @@ class RmvpePredictor:
             audio = neural.at_least(samples[window.start * HOP : end], mel.RMVPE.n_fft)
             log_mel = mel.log_mel(torch.from_numpy(audio).to(self._compute.device)[None], mel.RMVPE)
             with neural.computing(self._compute):
-                found = self._net(log_mel[:, :, : window.stop - window.start])[0].cpu().numpy()
+                found = self.net(log_mel[:, :, : window.stop - window.start])[0].cpu().numpy()
             yield found[window.first - window.start : window.last - window.start]
 
     def track(self, samples: Samples, sample_rate: int, hop: int) -> Contour:

@@ -17,6 +17,7 @@ from sovits.audio.resample import StreamResampler
 from sovits.core.device import Compute
 from sovits.core.errors import OptionError
 from sovits.core.registry import missing
+from sovits.core.telemetry import forbid_telemetry
 from sovits.features.pitch.contour import Contour
 from sovits.features.pitch.sampling import sampled
 from sovits.options.pitch import PitchOptions
@@ -79,6 +80,7 @@ def create(options: PitchOptions, weights: Path | None, compute: Compute) -> Swi
 
 
 def _net(threads: int) -> SwiftF0:
+    forbid_telemetry()
     try:
         from swift_f0 import SwiftF0
     except ModuleNotFoundError as error:

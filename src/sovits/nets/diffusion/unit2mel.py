@@ -136,7 +136,9 @@ class Unit2Mel(nn.Module):
         """
         limit, inner = self.config.k_step_max, self.decoder
         shape = (condition.shape[0], self.config.bins, condition.shape[1])
-        x = draw(noise, "start", condition.new_empty(shape))
+        # The net may compute in half precision; what the steps add up to may not.
+        kind = torch.promote_types(condition.dtype, torch.float32)
+        x = draw(noise, "start", condition.new_empty(shape, dtype=kind))
         if mel is None:
             if limit != self.config.timesteps:
                 raise OptionError(

@@ -236,10 +236,13 @@ class PlainDecoder(nn.Module):
         self, x: Tensor, f0: Tensor, noise: Noise, g: Tensor | None = None, start: Tensor | None = None
     ) -> Tensor:
         """As :meth:`HifiGan.forward`: float32 [B, 1, T * hop]."""
-        return self.decode(x, self.m_source(f0, self.config.hop, noise, start), g)
+        with torch.autocast(x.device.type, enabled=False):
+            source = self.m_source(f0.float(), self.config.hop, noise, start)
+        return self.decode(x, source, g)
 
     @torch.no_grad()
     def decode(self, x: Tensor, source: Tensor, g: Tensor | None = None) -> Tensor:
-        """As :meth:`HifiGan.decode`, float32."""
+        """As :meth:`HifiGan.decode`, float32, whatever is set around it about mixed precision."""
         kind = self.dtype
-        return self.net.decode(x.to(kind), source.to(kind), None if g is None else g.to(kind)).float()
+        with torch.autocast(x.device.type, enabled=False):
+            return self.net.decode(x.to(kind), source.to(kind), None if g is None else g.to(kind)).float()

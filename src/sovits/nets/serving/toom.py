@@ -12,10 +12,23 @@ with tiles of 6 to about 1e-5; the golden cases hold with room. That is why shor
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from sovits.nets.serving.onednn import (
+    as_image,
+    as_rows,
+    has_onednn,
+    pack,
+    pack_matrix,
+    packed_convolution,
+    packed_product,
+)
 
 #: Finite points of evaluation by outputs per tile, in the order in which they are taken; infinity is the last one.
 POINTS = {
@@ -76,14 +89,16 @@ class ToomConv(nn.Module):
         exact = torch.zeros(outputs, inputs, self.segments * taps, dtype=torch.float64)
         exact[..., :size] = weight.double()
         parts = exact.view(outputs, inputs, self.segments, taps)
-        product = torch.einsum("pt,oijt->jpio", torch.from_numpy(kernel), parts)
-        start = torch.zeros(self.points, 1, outputs)
-        start[_ONE, 0] = bias  # the point 1 counts once in every output, so the bias rides there for nothing
-        self.weight = nn.Parameter(product.to(weight.dtype).contiguous(), requires_grad=False)
-        for name, value in (("start", start), ("out", torch.from_numpy(out)), ("before", torch.from_numpy(before))):
+        product = torch.einsum("pt,oijt->poij", torch.from_numpy(kernel), parts).to(weight.dtype)
+        # Over the segments, every point is a convolution of its own. The bias rides at the point 1, which counts once
+        # in every output.
+        kernels = product.unsqueeze(3)  # [points, outputs, inputs, 1, segments]
+        self.packed: list[Any] = [self._pack(one) for one in kernels] if has_onednn() else []
+        self.weight = nn.Parameter(kernels.new_empty(0) if self.packed else kernels.contiguous(), requires_grad=False)
+        self.bias = nn.Parameter(bias.clone(), requires_grad=False)
+        for name, value in (("out", torch.from_numpy(out)), ("before", torch.from_numpy(before))):
             self.register_buffer(name, value.to(weight.dtype).contiguous(), persistent=False)
 
-    start: Tensor
     out: Tensor
     before: Tensor
 
@@ -107,22 +122,33 @@ class ToomConv(nn.Module):
 
     def _convolved(self, x: Tensor, ready: bool) -> Tensor:
         """Rows in the order of time [tiles, tile, dilation * C']."""
-        dilation, segments = self.dilation, self.segments
-        width = dilation * x.shape[1]
-        rows = x.view(-1, width)
+        rows = x.view(-1, self.dilation * x.shape[1])
         tiles = len(rows) // self.tile
-        phases = self._phases(rows, tiles + segments, ready)
-        length = tiles + segments - 1
+        length = tiles + self.segments - 1
+        phases = self._phases(rows, length + 1, ready)
         # The rows that enter a tile: its own ones, and the first ones of the next tile.
         seen = torch.mm(self.before[:, : self.tile], phases[:, :length].flatten(1))
         seen.addmm_(self.before[:, self.tile :], phases[: self.points - self.tile, 1:].flatten(1))
-        seen = seen.view(self.points, length * dilation, -1)
-        count = tiles * dilation
-        products = torch.baddbmm(self.start, seen[:, :count], self.weight[0])
-        for j in range(1, segments):
-            products.baddbmm_(seen[:, j * dilation : j * dilation + count], self.weight[j])
+        seen = seen.view(self.points, length * self.dilation, -1)
+        products = seen.new_empty(self.points, tiles * self.dilation, len(self.bias))
+        for point in range(self.points):
+            products[point] = self._at(point, seen[point])
         y = torch.mm(self.out, products.view(self.points, -1))
         return y.view(self.tile, tiles, -1).transpose(0, 1)
+
+    def _pack(self, kernel: Tensor) -> Any:
+        """The kernel [C', C, 1, segments] of a point."""
+        return pack_matrix(kernel[:, :, 0, 0]) if self.segments == 1 else pack(kernel, 0, self.dilation)
+
+    def _at(self, point: int, rows: Tensor) -> Tensor:
+        """The products at one point, summed over the segments: [length * d, C] -> [tiles * d, C']."""
+        bias = self.bias if point == _ONE else None
+        if not self.packed:
+            return as_rows(functional.conv2d(as_image(rows), self.weight[point], bias, dilation=(1, self.dilation)))
+        if self.segments == 1:
+            return packed_product(rows, self.packed[point], bias)
+        image = packed_convolution(as_image(rows), self.packed[point], bias, padding=0, dilation=self.dilation)
+        return as_rows(image)
 
     def _phases(self, rows: Tensor, length: int, ready: bool) -> Tensor:
         """The activated rows, moved by the padding, row 4s+a at [a, s]; zeros around: [tile, length, width]."""

@@ -168,7 +168,9 @@ class Synthesizer(nn.Module):
         x = self.front(content, mask, voiced, volume)
         if predict_f0 and self.f0_decoder is not None:
             norm = normalise_log_f0(log_f0(f0.unsqueeze(1)), mask, voiced.unsqueeze(1).to(f0))
-            f0 = hz(self.f0_decoder(x, norm, mask, g)).squeeze(1)
+            # In half precision its steps would be cents wide, and the sines of the source would drift apart.
+            with torch.autocast(x.device.type, enabled=False):
+                f0 = hz(self.f0_decoder(x, norm, mask, g.to(x))).squeeze(1)
         z_p, _, _ = self.enc_p(x, mask, coarse_bins(f0), noise, noise_scale)
         z = self.flow.inverse(z_p, mask, g)
         audio: Tensor = self.dec(z * mask, f0, noise, g, start)
