@@ -16,7 +16,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import endurance, pitch, report, scale, singing, startup
+from benchmarks import endurance, pitch, report, scale, singing, singing_gpu, startup
 from benchmarks.report import Bar, Section
 
 _BAR = re.compile(r"^\| (?P<name>.+) \| (?P<value>-?[\d.]+|nan) \| (?P<sign><=|>=) (?P<limit>-?[\d.]+) \| \S+ \|$")
@@ -80,6 +80,14 @@ def run_singing(settings: Settings) -> Measured:
     return singing.bars(result), singing.table(result)
 
 
+def run_singing_gpu(settings: Settings) -> Measured:
+    """Speed of the singing nets on a GPU."""
+    if not singing_gpu.has_gpu():
+        raise NotHere(singing_gpu.NO_GPU)
+    result = singing_gpu.measure(singing_gpu.QUICK if settings.quick else singing_gpu.FULL)
+    return singing_gpu.bars(result), singing_gpu.table(result)
+
+
 def run_converter(settings: Settings) -> Measured:
     """The built-in converter on recordings of singers and speakers."""
     if settings.quick:
@@ -118,6 +126,7 @@ BENCHMARKS: dict[str, Callable[[Settings], Measured]] = {
     **{name: partial(run_scale, name) for name in scale.CASES},
     "endurance": run_endurance,
     "singing": run_singing,
+    "singing-gpu": run_singing_gpu,
     "converter": run_converter,
 }
 

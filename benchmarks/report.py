@@ -81,8 +81,12 @@ are no figures of the product.""",
     ),
     "singing": Topic(
         "Singing nets",
-        """The so-vits-svc generator and the 44.1 kHz vocoder at their official sizes as they serve, against the same nets
-run plainly: float32, weight norm computed anew in every call, as the original runs them.""",
+        """The nets of a so-vits-svc voice at their official sizes as they serve, against the same nets run plainly:
+float32, weight norm computed anew in every call, as the original runs them.""",
+    ),
+    "singing-gpu": Topic(
+        "Singing nets on a GPU",
+        """The nets of official size on a CUDA GPU: plain float32, float16 as it serves, and that as CUDA graphs.""",
     ),
     "converter": Topic(
         "Built-in converter",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -86,6 +88,17 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def openmp_limit() -> int:
+    """Threads that OpenMP gives a process at most (``OMP_THREAD_LIMIT``), once a library that uses it is loaded.
+
+    oneDNN does not ask: told to use more threads than it gets, it leaves out their share of the work without a word.
+    """
+    try:
+        return int(ctypes.CDLL(None).omp_get_thread_limit())
+    except (AttributeError, OSError, TypeError):  # no OpenMP, or no way to ask (Windows)
+        return sys.maxsize
 
 
 def _device(name: str) -> str:

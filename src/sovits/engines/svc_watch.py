@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from sovits.core.progress import Cancel
 
@@ -22,15 +23,15 @@ class LayerWatch:
 
     def __init__(self, nets: Iterable[nn.Module]) -> None:
         self._local = threading.local()
-        self._seen: set[int] = set()
+        self._seen: WeakSet[nn.Module] = WeakSet()
         for net in nets:
             self.add(net)
 
     def add(self, net: nn.Module) -> None:
         """Watch another net; nothing happens if it is watched already."""
-        if id(net) in self._seen:
+        if net in self._seen:
             return
-        self._seen.add(id(net))
+        self._seen.add(net)
         for module in net.modules():
             if any(True for _ in (*module.parameters(recurse=False), *module.buffers(recurse=False))):
                 module.register_forward_pre_hook(self._ask)

@@ -218,7 +218,7 @@ def task_key(task: Task, job: Job) -> str:
             "voice": job.voice_key,
             "options": job.options.model_dump(mode="json"),
             "format": [task.output.suffix.lower(), job.bits, job.kbps],
-            "engine": _SVC if is_trained(job.voice) else _WORLD,
+            "engine": [_SVC, job.compute.precision] if is_trained(job.voice) else _WORLD,
             "sovits": __version__,
         }
     )

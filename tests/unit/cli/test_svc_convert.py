@@ -120,6 +120,7 @@ def test_a_batch_knows_which_voice_it_was_made_with(cli: Cli, vowel: Path) -> No
     assert "up to date" in cli(*arguments, "tiny").err
     assert "up to date" not in cli(*arguments, "tiny-vol").err
     assert "up to date" not in cli(*arguments, "tiny-vol", "--seed", "2").err
+    assert "up to date" not in cli(*arguments, "tiny-vol", "--seed", "2", "--precision", "float32").err
 
 
 def test_flags_that_do_not_apply(cli: Cli, vowel: Path, target: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -44,3 +46,26 @@ def test_dtype_and_absent_gpu():
         assert choose("auto").device in ("cpu", "mps")
         with pytest.raises(ResourceError, match="not available"):
             choose("cuda:0")
+
+
+LIMITED = """
+import torch
+from sovits.core.device import Compute, openmp_limit
+from sovits.features.pitch.neural import computing
+from sovits.nets.serving import arrange
+net = torch.nn.Sequential(torch.nn.Linear(512, 512))
+x = torch.randn(700, 512)
+with torch.no_grad():
+    want = net(x)
+arrange(net, Compute())
+with computing(Compute(threads=2)):
+    print(openmp_limit(), torch.get_num_threads(), float((net(x) - want).abs().max()) < 1e-4)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks for the OpenMP of Linux")
+def test_a_limit_on_threads_is_kept():
+    pytest.importorskip("torch", reason="the neural extra is not installed")
+    environ = {**os.environ, "OMP_THREAD_LIMIT": "1"}
+    done = subprocess.run([sys.executable, "-c", LIMITED], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "1", "True"]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sovits.audio.audio import Samples
 from sovits.core import checkpoint
-from sovits.core.device import Compute
+from sovits.core.device import Compute, openmp_limit
 from sovits.core.errors import MissingWeightsError, OptionError, WrongModelError
 from sovits.features.pitch.contour import Hz
 from sovits.options.pitch import PitchOptions
@@ -83,8 +83,9 @@ def computing(compute: Compute) -> Iterator[None]:
     On a CPU the nets that were arranged for it (``nets.serving``) know their number format themselves.
     """
     on_cpu = compute.kind == "cpu"
-    if on_cpu and torch.get_num_threads() != compute.threads:
-        torch.set_num_threads(compute.threads)
+    threads = min(compute.threads, openmp_limit())
+    if on_cpu and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
     if compute.kind == "cuda" and not torch.backends.cudnn.deterministic:
         # Same seed, same bytes: some ways to compute a transposed convolution add up in any order.
         torch.backends.cudnn.deterministic = True
