@@ -3,8 +3,8 @@
 The weights are random, by the rule of the golden cases: speed does not depend on their values, and how the nets sound
 is not the question here. ``plain`` is float32 as the net stands: eager torch, weight norm computed in every call.
 
-Measured in a process of its own with one thread. Every round runs each form once, one after the other, so that a busy
-machine weighs on all alike; what counts is processor time, and a ratio is taken within its round.
+Measured with one thread, every length in a process of its own. Every round runs each form once, one after the other, so
+that a busy machine weighs on all alike; what counts is processor time, and a ratio is taken within its round.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -80,9 +80,23 @@ class Result:
 
 
 def measure(lengths: tuple[tuple[float, int], ...], threads: int = 1) -> Result:
-    """All of it, in a process with that many threads."""
+    """All of it; every length in a process of its own with that many threads.
+
+    What was allocated before decides how the C library goes about large tensors: calls of one length would change what
+    calls of another one cost. The first length is the one at which everything else is looked at, too.
+    """
+    results = [_child(seconds, rounds, threads, whole=not place) for place, (seconds, rounds) in enumerate(lengths)]
+    return replace(
+        results[0],
+        r=[ratio for result in results for ratio in result.r],
+        forms=[form for result in results for form in result.forms],
+    )
+
+
+def _child(seconds: float, rounds: int, threads: int, *, whole: bool) -> Result:
+    """What :func:`run` gives in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.singing", "--child", json.dumps(lengths)],
+        [sys.executable, "-m", "benchmarks.singing", "--child", json.dumps([seconds, rounds, whole])],
         cwd=report.REPOSITORY,
         env={**os.environ, **dict.fromkeys(_THREADS, str(threads))},
         stdout=subprocess.PIPE,
@@ -92,8 +106,8 @@ def measure(lengths: tuple[tuple[float, int], ...], threads: int = 1) -> Result:
     return Result(**{**found, "forms": [Form(**form) for form in found["forms"]]})
 
 
-def run(lengths: tuple[tuple[float, int], ...]) -> Result:
-    """What :func:`measure` has done in its child process."""
+def run(seconds: float, rounds: int, whole: bool) -> Result:
+    """The forms of the generator at one length; with ``whole``, the other nets, stages and the chain as well."""
     import torch
 
     from sovits.core.device import Compute
@@ -107,18 +121,15 @@ def run(lengths: tuple[tuple[float, int], ...]) -> Result:
     vocoder = filled(HifiGan(HifiGanConfig(inputs=128, frame_rate_phase=True)))
     generators = {"plain": generator, **{kind: serving(generator, Compute(precision=kind)) for kind in KINDS}}
     vocoders = {"plain": vocoder, **{kind: serving(vocoder, Compute(precision=kind)) for kind in KINDS}}
-    r, forms = [], []
-    for seconds, rounds in lengths:
-        given = inputs(seconds)
-        r += convolution_ratios(rounds)
-        calls = {name: singing(net, given) for name, net in generators.items()}
-        forms += compare("generator", seconds, rounds, calls)
-        if seconds == lengths[0][0]:
-            calls = {name: vocoding(net, given) for name, net in vocoders.items()}
-            forms += compare("vocoder", seconds, min(rounds, 3), calls)
-            forms += others(seconds, min(rounds, 3))
-    parts = shares(generators, inputs(lengths[0][0]), lengths[0][0])
-    return Result(r, forms, parts, *chain(generators, lengths[0][0]))
+    given, ratios = inputs(seconds), convolution_ratios(rounds)
+    calls = {name: singing(net, given) for name, net in generators.items()}
+    forms = compare("generator", seconds, rounds, calls)
+    if not whole:
+        return Result(ratios, forms)
+    calls = {name: vocoding(net, given) for name, net in vocoders.items()}
+    forms += compare("vocoder", seconds, min(rounds, 3), calls)
+    forms += others(seconds, min(rounds, 3))
+    return Result(ratios, forms, shares(generators, given, seconds), *chain(generators, seconds))
 
 
 def filled(net: nn.Module) -> Any:
@@ -365,7 +376,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--child", type=json.loads, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.child:
-        print(json.dumps(asdict(run(tuple((seconds, rounds) for seconds, rounds in given.child)))))
+        print(json.dumps(asdict(run(*given.child))))
         return 0
     around = report.surroundings()
     result = measure(QUICK if given.quick else FULL)

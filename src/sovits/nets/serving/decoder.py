@@ -19,6 +19,7 @@ from torch.nn import functional
 from sovits.core.rng import Noise
 from sovits.nets.convolution import NormConv1d, NormConvTranspose1d, fold_weight_norm
 from sovits.nets.serving.convolution import make_conv
+from sovits.nets.serving.layers import make_matrix
 from sovits.nets.serving.toom import tile_of
 from sovits.nets.vocoders.hifigan import SLOPE, HifiGan, ResBlock1, ResBlock2
 
@@ -48,7 +49,8 @@ class ServingDecoder(nn.Module):
         self.stages = nn.ModuleList(
             Stage(net, i, list(net.resblocks[i * blocks : (i + 1) * blocks]), dtype) for i in range(len(net.ups))
         )
-        kernel = net.conv_post.kernel().detach()
+        # A stage gives the sum of its blocks, not their mean; leaky ReLUs let the factor through.
+        kernel = net.conv_post.kernel().detach() / blocks
         self.register_buffer("post", kernel.unsqueeze(2).contiguous(memory_format=torch.channels_last))
         self.register_buffer("post_bias", net.conv_post.bias.detach())
 
@@ -98,8 +100,10 @@ class Stage(nn.Module):
         self.rate, self.padding = up.stride, up.padding
         self.overlap = -(-self.size // self.rate)
         whole = functional.pad(weight, (0, self.overlap * self.rate - self.size))
-        # One matrix product makes all that an input row adds to the output: [inputs, overlap * rate * outputs].
-        self.up = nn.Parameter(whole.transpose(1, 2).reshape(inputs, -1).to(dtype).contiguous(), requires_grad=False)
+        if index > 0:
+            whole = whole / len(blocks)
+        # One matrix product makes all that an input row adds to the output: [overlap * rate * outputs, inputs].
+        self.up = make_matrix(whole.transpose(1, 2).reshape(inputs, -1).T, None, dtype)
         self.reach = max(reach_of(block) for block in blocks)
         self.blocks = [Block(block, dtype) for block in blocks]
         self.parts = nn.ModuleList(self.blocks)
@@ -117,7 +121,7 @@ class Stage(nn.Module):
         return int((rows - 1) * self.rate - 2 * self.padding + self.size)
 
     def forward(self, x: Tensor, source: Tensor, first: int, last: int, out: Tensor) -> None:
-        """Write the rows ``first`` to ``last`` of the output of this stage, [last - first, channels].
+        """Write the sum of the blocks, rows ``first`` to ``last`` of this stage, [last - first, channels].
 
         Args:
             x: all rows of the stage before [T, inputs]. ``source``: the excitation [samples], float32.
@@ -125,29 +129,33 @@ class Stage(nn.Module):
         left, right = max(0, first - self.reach), min(self.length(len(x)), last + self.reach)
         live = right - left
         total = -(-live // self.unit) * self.unit
-        rows = x.new_zeros(total, self.channels)
-        torch.add(self._upsampled(x, left, right), self._excitation(source, left, right), out=rows[:live])
+        rows = self._begun(x, source, left, right, total)
         sums = []
         for block in self.blocks:
             # A block of short kernels needs less margin.
             begin = max(0, (first - block.reach - left) // self.unit * self.unit)
             end = min(total, -(-(last + block.reach - left) // self.unit) * self.unit)
             sums.append(block(rows[begin:end], live - begin)[first - left - begin : last - left - begin])
+        out.copy_(sums[0])
         for more in sums[1:]:
-            sums[0].add_(more)
-        torch.mul(sums[0], 1 / len(sums), out=out)
+            out.add_(more)
 
-    def _upsampled(self, x: Tensor, left: int, right: int) -> Tensor:
-        """The transposed convolution after a leaky ReLU: rows left to right, without the bias."""
+    def _begun(self, x: Tensor, source: Tensor, left: int, right: int, total: int) -> Tensor:
+        """The sum of excitation and transposed convolution after a leaky ReLU: rows left to right, zeros up to total."""
         low = max(0, (left + self.padding - self.size) // self.rate)
         high = min(len(x), (right + self.padding) // self.rate + 1)
-        parts = functional.leaky_relu(x[low:high], SLOPE) @ self.up
+        parts = self.up(functional.leaky_relu(x[low:high], SLOPE))
+        skip = left + self.padding - low * self.rate
         width = self.rate * self.channels
-        joined = parts.new_zeros(high - low + self.overlap - 1, width)
+        count = max((high - low + self.overlap - 1) * self.rate, skip + total)
+        room = x.new_empty(-(-count // self.rate) * self.rate, self.channels)
+        rows = room[skip : skip + total]
+        rows[: right - left] = self._excitation(source, left, right)
+        joined = room.view(-1, width)
         for j in range(self.overlap):
             joined[j : j + high - low] += parts[:, j * width : (j + 1) * width]
-        skip = left + self.padding - low * self.rate
-        return joined.view(-1, self.channels)[skip : skip + right - left]
+        rows[right - left :] = 0
+        return rows
 
     def _excitation(self, source: Tensor, left: int, right: int) -> Tensor:
         """The convolution that brings the source to the rate of this stage, and both biases; float32."""

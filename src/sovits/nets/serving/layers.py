@@ -103,6 +103,15 @@ class PackedConv1d(nn.Module):
         return rows.as_strided(shape, steps).flatten(2)
 
 
+def make_matrix(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> nn.Module:
+    """A product with a matrix [outputs, inputs] that takes and gives ``dtype``, packed where oneDNN is there."""
+    if has_onednn():
+        return Matrix(weight, bias, dtype)
+    plain = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, dtype=dtype)
+    plain.load_state_dict({"weight": weight} if bias is None else {"weight": weight, "bias": bias})
+    return plain.requires_grad_(False)
+
+
 class Matrix(nn.Module):
     """A packed matrix [outputs, inputs] with its bias; takes any float type and gives ``dtype``."""
 
