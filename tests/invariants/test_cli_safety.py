@@ -204,6 +204,7 @@ def test_a_closed_pipe_is_quiet(tmp_path: Path, clip: Path) -> None:
     assert (process.wait(60), err) == (0, b"")
 
 
+@pytest.mark.slow
 @posix
 def test_awkward_names_are_only_names(tmp_path: Path, clip: Path) -> None:
     source, out = tmp_path / "in $(touch pwned) 'é", tmp_path / 'out "数'

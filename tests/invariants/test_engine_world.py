@@ -64,6 +64,7 @@ def test_pieces_of_work_do_not_show(engine: WorldEngine, voice: Voice, song: Aud
     assert np.abs(whole - pieces).max() < 0.02
 
 
+@pytest.mark.slow
 def test_blocks_of_the_source_do_not_matter(engine: WorldEngine, voice: Voice, song: Audio) -> None:
     class Odd(MemorySource):
         def blocks(self, seconds: float) -> Iterator[Audio]:
@@ -74,6 +75,7 @@ def test_blocks_of_the_source_do_not_matter(engine: WorldEngine, voice: Voice, s
     np.testing.assert_allclose(odd.samples, engine.convert(song, voice, options, SeededNoise(0)).samples, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_threads_share_an_engine(voice: Voice, song: Audio) -> None:
     shared, short = WorldEngine(), song.cut(0, 40000)
     alone = shared.convert(short, voice, ConvertOptions(), SeededNoise(0)).samples

@@ -110,6 +110,7 @@ def test_a_voice_of_ones_own_called_tiny_comes_first(takes: Path) -> None:
     assert not sovits.load_voice("tiny", voices=takes.parent).is_trained
 
 
+@pytest.mark.slow
 def test_loading_the_tiny_voice_imports_no_transformers() -> None:
     pytest.importorskip("torch")
     code = (

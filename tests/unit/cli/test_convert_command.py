@@ -59,6 +59,7 @@ def batch(vowel: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_batch_is_taken_up_where_it_stopped(cli: Cli, batch: Path, target: Path) -> None:
     arguments = ("convert", batch, "out", "--reference", target, "--jobs", "1")
     code, _, err = cli(*arguments)

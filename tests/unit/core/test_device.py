@@ -63,6 +63,7 @@ with computing(Compute(threads=2)):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="asks for the OpenMP of Linux")
 def test_a_limit_on_threads_is_kept():
     pytest.importorskip("torch", reason="the neural extra is not installed")

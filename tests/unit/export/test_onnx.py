@@ -115,6 +115,7 @@ def test_diffusion_graphs(part: str, tmp_path: Path) -> None:
     assert snr(export.diffusion_graphs(net)[part], tmp_path / "net.onnx", 57) > 40
 
 
+@pytest.mark.slow
 def test_files_and_card(tmp_path: Path) -> None:
     import onnxruntime
 

@@ -92,7 +92,9 @@ def assert_same(got: Tensor, want: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-@pytest.mark.parametrize("frames", [1, 2, 3, 40])
+@pytest.mark.parametrize(
+    "frames", [1, pytest.param(2, marks=pytest.mark.slow), 3, pytest.param(40, marks=pytest.mark.slow)]
+)
 def test_float32_equals_the_net(name: str, frames: int) -> None:
     net = synthesizer(VARIANTS[name])
     assert_same(sing(serving(net, Compute()), frames), sing(net, frames))

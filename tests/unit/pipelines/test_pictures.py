@@ -68,6 +68,7 @@ def test_any_title_is_drawn_as_it_is(tmp_path: Path, title: str, recwarn: pytest
     assert not [str(warning.message) for warning in recwarn.list]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [0.0, 1e-9, 1.0])
 def test_silence_and_unvoiced_sound_can_be_drawn(tmp_path: Path, level: float) -> None:
     audio = tone(100.0, 0.02, level)
