@@ -14,7 +14,7 @@ from torch import nn
 
 from sovits.core.device import Compute, has_fast_bfloat16
 from sovits.nets.convolution import fold_weight_norm
-from sovits.nets.serving.decoder import PlainDecoder, ServingDecoder
+from sovits.nets.serving.decoder import PlainDecoder, ServedDecoder, ServingDecoder
 from sovits.nets.serving.graphs import GraphedDecoder
 from sovits.nets.serving.layers import channels_last, fold_batch_norm, pack_layers
 from sovits.nets.svc.synthesizer import Synthesizer
@@ -69,7 +69,7 @@ def serving_type(compute: Compute) -> torch.dtype:
     return compute.dtype
 
 
-def _decoder(net: HifiGan, kind: torch.dtype) -> ServingDecoder | PlainDecoder | GraphedDecoder:
+def _decoder(net: HifiGan, kind: torch.dtype) -> ServedDecoder:
     device = net.conv_post.bias.device.type
     if device == "cpu" and not net.config.snake:
         return ServingDecoder(net, kind)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import cast
 
@@ -21,7 +22,8 @@ from sovits.nets.convolution import NormConv1d, NormConvTranspose1d, fold_weight
 from sovits.nets.serving.convolution import make_conv
 from sovits.nets.serving.layers import make_matrix
 from sovits.nets.serving.toom import tile_of
-from sovits.nets.vocoders.hifigan import SLOPE, HifiGan, ResBlock1, ResBlock2
+from sovits.nets.source import HarmonicSource
+from sovits.nets.vocoders.hifigan import SLOPE, HifiGan, HifiGanConfig, ResBlock1, ResBlock2
 
 #: Bytes of the rows of one window, without its margins.
 WINDOW = 1_920_000
@@ -29,7 +31,27 @@ WINDOW = 1_920_000
 _LAST_SLOPE = 0.01
 
 
-class ServingDecoder(nn.Module):
+class ServedDecoder(nn.Module, ABC):
+    """What the forms of a decoder share: the excitation is made in float32, whatever number format the rest has."""
+
+    config: HifiGanConfig
+    m_source: HarmonicSource
+
+    @torch.no_grad()
+    def forward(
+        self, x: Tensor, f0: Tensor, noise: Noise, g: Tensor | None = None, start: Tensor | None = None
+    ) -> Tensor:
+        """As :meth:`HifiGan.forward`: float32 [B, 1, T * hop]."""
+        with torch.autocast(x.device.type, enabled=False):
+            source = self.m_source(f0.float(), self.config.hop, noise, start)
+        return self.decode(x, source, g)
+
+    @abstractmethod
+    def decode(self, x: Tensor, source: Tensor, g: Tensor | None = None) -> Tensor:
+        """As :meth:`HifiGan.decode`, with the excitation [B, 1, T * hop] given."""
+
+
+class ServingDecoder(ServedDecoder):
     """As :class:`HifiGan` with leaky ReLUs: frames -> samples, the same call.
 
     Args:
@@ -58,13 +80,6 @@ class ServingDecoder(nn.Module):
     pre_bias: Tensor
     post: Tensor
     post_bias: Tensor
-
-    @torch.no_grad()
-    def forward(
-        self, x: Tensor, f0: Tensor, noise: Noise, g: Tensor | None = None, start: Tensor | None = None
-    ) -> Tensor:
-        """As :meth:`HifiGan.forward`: [B, inputs, T] -> [B, 1, T * hop]."""
-        return self.decode(x, self.m_source(f0, self.config.hop, noise, start), g)
 
     @torch.no_grad()
     def decode(self, x: Tensor, source: Tensor, g: Tensor | None = None) -> Tensor:
@@ -219,7 +234,7 @@ def even(length: int, size: int) -> Iterator[tuple[int, int]]:
         yield length * i // count, length * (i + 1) // count
 
 
-class PlainDecoder(nn.Module):
+class PlainDecoder(ServedDecoder):
     """A decoder as it is, weight norm folded, in a number format of choice with the source in float32.
 
     It serves where :class:`ServingDecoder` does not: on GPUs, and for snake activations.
@@ -238,15 +253,6 @@ class PlainDecoder(nn.Module):
         for name, part in self.net.named_children():
             if name != "m_source":
                 part.to(dtype)
-
-    @torch.no_grad()
-    def forward(
-        self, x: Tensor, f0: Tensor, noise: Noise, g: Tensor | None = None, start: Tensor | None = None
-    ) -> Tensor:
-        """As :meth:`HifiGan.forward`: float32 [B, 1, T * hop]."""
-        with torch.autocast(x.device.type, enabled=False):
-            source = self.m_source(f0.float(), self.config.hop, noise, start)
-        return self.decode(x, source, g)
 
     @torch.no_grad()
     def decode(self, x: Tensor, source: Tensor, g: Tensor | None = None) -> Tensor:

@@ -10,11 +10,10 @@ import threading
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sovits.core.logs import get_logger
-from sovits.core.rng import Noise
-from sovits.nets.serving.decoder import PlainDecoder
+from sovits.nets.serving.decoder import PlainDecoder, ServedDecoder
 from sovits.nets.serving.windows import Decode, cover, in_windows, reach
 
 #: Frames of the windows: at 44.1 kHz and a hop of 512 samples, 0.7 to 6 seconds.
@@ -126,7 +125,7 @@ def _fill(places: Sequence[Tensor | None], given: Sequence[Tensor | None]) -> No
             place.copy_(value)
 
 
-class GraphedDecoder(nn.Module):
+class GraphedDecoder(ServedDecoder):
     """As :class:`PlainDecoder`, the same calls, through graphs; where these cannot be had, as it stands.
 
     What outer code has set about mixed precision plays no part: the decoder computes in its own number format, the
@@ -152,15 +151,6 @@ class GraphedDecoder(nn.Module):
         self.reach = reach(inner.net)
         self.sizes = tuple(size for size in sorted(sizes) if size > 2 * self.reach)
         self.graphs: Decode | None = graphs(inner.decode)
-
-    @torch.no_grad()
-    def forward(
-        self, x: Tensor, f0: Tensor, noise: Noise, g: Tensor | None = None, start: Tensor | None = None
-    ) -> Tensor:
-        """As :meth:`HifiGan.forward`: float32 [B, 1, T * hop]."""
-        with torch.autocast(x.device.type, enabled=False):
-            source = self.m_source(f0.float(), self.config.hop, noise, start)
-        return self.decode(x, source, g)
 
     @torch.no_grad()
     def decode(self, x: Tensor, source: Tensor, g: Tensor | None = None) -> Tensor:
