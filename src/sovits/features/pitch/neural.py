@@ -17,6 +17,7 @@ from sovits.audio.audio import Samples
 from sovits.core import checkpoint
 from sovits.core.device import Compute, openmp_limit
 from sovits.core.errors import MissingWeightsError, OptionError, WrongModelError
+from sovits.core.windows import Window
 from sovits.features.pitch.contour import Hz
 from sovits.options.pitch import PitchOptions
 
@@ -27,16 +28,6 @@ HOP = 160
 REFERENCE_HZ = 10.0
 
 Cents = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Window:
-    """One piece of a long recording, in frames: compute ``start`` to ``stop``, keep ``first`` to ``last``."""
-
-    start: int
-    stop: int
-    first: int
-    last: int
 
 
 def windows(frames: int, core: int, margin: int) -> Iterator[Window]:

@@ -9,10 +9,10 @@ biases of the net would sound, and the last samples before them would change.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from sovits.core.windows import Window
 from sovits.nets.activations import AntiAliasedSnake
 from sovits.nets.convolution import NormConv1d, NormConvTranspose1d
 from sovits.nets.vocoders.hifigan import HifiGan
@@ -21,16 +21,6 @@ from sovits.nets.vocoders.hifigan import HifiGan
 Decode = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 #: Samples to either side that one sample of an anti-aliased snake depends on: two filters of 12 taps at twice the rate.
 _SNAKE = 5
-
-
-@dataclass(frozen=True)
-class Window:
-    """Frames ``start`` to ``stop`` go through the net; of what comes out, frames ``first`` to ``last`` are kept."""
-
-    start: int
-    stop: int
-    first: int
-    last: int
 
 
 def cover(frames: int, sizes: Sequence[int], reach: int) -> list[Window]:
