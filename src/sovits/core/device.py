@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sovits.core.errors import OptionError, ResourceError
 from sovits.core.registry import missing
@@ -88,6 +90,28 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def without_numbers() -> Iterator[None]:
+    """Nets that are built inside have shapes and no memory, and draw nothing; their parameters are put in afterwards.
+
+    torch's own way to draw on the "meta" device loads its compiler, which takes two seconds.
+    """
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class NoDraws(TorchFunctionMode):
+        def __torch_function__(
+            self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            given = kwargs or {}
+            if getattr(function, "__module__", "") == "torch.nn.init":
+                return args[0] if args else given["tensor"]
+            return function(*args, **given)
+
+    with torch.device("meta"), NoDraws():
+        yield
 
 
 def openmp_limit() -> int:

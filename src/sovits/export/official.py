@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from sovits.core.checkpoint import Kind
 from sovits.core.checkpoint.torchwriting import write_torch
+from sovits.core.device import without_numbers
 from sovits.core.errors import OptionError, WrongModelError
 from sovits.zoo.building import generator_config, open_kind, sizes_of
 
@@ -56,7 +57,7 @@ def _fresh_optimizer(sizes: SvcConfig, train: Mapping[str, Any]) -> dict[str, An
 
     from sovits.nets.svc.synthesizer import Synthesizer
 
-    with torch.device("meta"):
+    with without_numbers():
         net = Synthesizer(sizes)
     return torch.optim.AdamW(
         net.parameters(),

@@ -15,7 +15,7 @@ import numpy as np
 
 from sovits.core import checkpoint
 from sovits.core.checkpoint import Checkpoint, Kind, LazyTensor
-from sovits.core.device import Compute
+from sovits.core.device import Compute, without_numbers
 from sovits.core.errors import WrongModelError
 from sovits.core.strict import read_mapping
 
@@ -67,9 +67,7 @@ def assemble(
     Raises:
         WrongModelError: names or shapes do not fit, all listed.
     """
-    import torch
-
-    with torch.device("meta"):
+    with without_numbers():
         net = build()
     expected = {name: tuple(value.shape) for name, value in net.state_dict().items()}
     entries = checkpoint.match(expected, found, optional_groups=optional_groups, ignore=ignore)

@@ -70,3 +70,23 @@ def test_a_limit_on_threads_is_kept():
     environ = {**os.environ, "OMP_THREAD_LIMIT": "1"}
     done = subprocess.run([sys.executable, "-c", LIMITED], env=environ, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "1", "True"]
+
+
+BUILT = """
+import sys
+import torch
+from sovits.core.device import without_numbers
+before = torch.get_rng_state()
+with without_numbers():
+    net = torch.nn.ModuleList([torch.nn.Embedding(5, 4), torch.nn.Linear(4, 3), torch.nn.Conv1d(4, 3, 2)])
+print({value.device.type for value in net.parameters()}, [tuple(value.shape) for value in net.parameters()])
+print(torch.equal(before, torch.get_rng_state()), "torch._dynamo" in sys.modules)
+"""
+
+
+def test_nets_without_numbers_are_built_without_the_compiler():
+    pytest.importorskip("torch", reason="the neural extra is not installed")
+    done = subprocess.run([sys.executable, "-c", BUILT], capture_output=True, text=True, check=True)
+    shapes, state = done.stdout.splitlines()
+    assert shapes == "{'meta'} [(5, 4), (3, 4), (3,), (3, 4, 2), (3,)]"
+    assert state == "True False"

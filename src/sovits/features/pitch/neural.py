@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sovits.audio.audio import Samples
 from sovits.core import checkpoint
-from sovits.core.device import Compute, openmp_limit
+from sovits.core.device import Compute, openmp_limit, without_numbers
 from sovits.core.errors import MissingWeightsError, OptionError, WrongModelError
 from sovits.core.windows import Window
 from sovits.features.pitch.contour import Hz
@@ -129,7 +129,7 @@ def loaded(build: Callable[[], Net], tensors: Mapping[str, Tensor], name: str) -
     Raises:
         WrongModelError: names or shapes differ; the message tells the first few.
     """
-    with torch.device("meta"):
+    with without_numbers():
         net = build()
     wanted = {key: tuple(value.shape) for key, value in net.state_dict().items()}
     given = {key: tuple(value.shape) for key, value in tensors.items()}

@@ -19,7 +19,7 @@ from sovits.nets.serving.onednn import (
 from sovits.nets.serving.toom import ToomConv
 
 #: From this product of channels and taps on, ToomConv is faster than the plain float32 convolution.
-_TOOM_FROM = 700
+_TOOM_FROM = 800
 
 
 def make_conv(weight: Tensor, bias: Tensor, dilation: int, slope: float) -> ToomConv | DirectConv:
