@@ -40,7 +40,9 @@ class WeightNorm(nn.Module):
         super().__init__()
         direction = nn.init.kaiming_uniform_(torch.empty(shape), a=math.sqrt(5))
         self.weight_v = nn.Parameter(direction)
-        self.weight_g = nn.Parameter(self._norm(direction).detach())
+        # Norms of nothing (a net that is built for its shapes) are not asked for: torch would load its compiler.
+        lengths = direction.new_empty(shape[0], *[1] * (len(shape) - 1)) if direction.is_meta else self._norm(direction)
+        self.weight_g = nn.Parameter(lengths.detach())
         self.bias = nn.Parameter(torch.zeros(biases))
         self.weight: Tensor | None = None
 

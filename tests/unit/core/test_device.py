@@ -77,16 +77,22 @@ import sys
 import torch
 from sovits.core.device import without_numbers
 before = torch.get_rng_state()
+from sovits.features.content.hubert import Hubert, HubertConfig
+from sovits.features.pitch.rmvpe import Rmvpe
+from sovits.nets.diffusion.config import DiffusionConfig
+from sovits.nets.diffusion.unit2mel import Unit2Mel
+from sovits.nets.svc.config import SvcConfig
+from sovits.nets.svc.synthesizer import Synthesizer
 with without_numbers():
-    net = torch.nn.ModuleList([torch.nn.Embedding(5, 4), torch.nn.Linear(4, 3), torch.nn.Conv1d(4, 3, 2)])
-print({value.device.type for value in net.parameters()}, [tuple(value.shape) for value in net.parameters()])
+    nets = Synthesizer(SvcConfig(use_automatic_f0_prediction=True)), Unit2Mel(DiffusionConfig(speakers=3)), Rmvpe()
+    nets = torch.nn.ModuleList([*nets, Hubert(HubertConfig(buckets=320))])
+print({value.device.type for value in nets.parameters()})
 print(torch.equal(before, torch.get_rng_state()), "torch._dynamo" in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_nets_without_numbers_are_built_without_the_compiler():
     pytest.importorskip("torch", reason="the neural extra is not installed")
     done = subprocess.run([sys.executable, "-c", BUILT], capture_output=True, text=True, check=True)
-    shapes, state = done.stdout.splitlines()
-    assert shapes == "{'meta'} [(5, 4), (3, 4), (3,), (3, 4, 2), (3,)]"
-    assert state == "True False"
+    assert done.stdout.splitlines() == ["{'meta'}", "True False"]
